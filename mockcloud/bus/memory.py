@@ -1,0 +1,205 @@
+"""The bus in this process: queues, at-least-once delivery, and a fact for every message that passes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import Any
+
+from mockcloud.bus.base import EXCHANGES, Incoming, Message, MessagingTimeout, Reply, dispatch
+from mockcloud.clock import Clock
+from mockcloud.context import RequestContext
+from mockcloud.trace import FaultTable, Recorder, Scope, current_scope, span, within
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Delivery:
+    data: bytes
+    parent: int | None = None  # the fact of its publication
+    redelivered: bool = False
+
+
+class Queue:
+    """Keeps messages until a consumer takes them, also when there is none yet."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Delivery] = deque()
+        self.arrived = asyncio.Event()
+
+    def put(self, delivery: Delivery, first: bool = False) -> None:
+        (self.waiting.appendleft if first else self.waiting.append)(delivery)
+        self.arrived.set()
+
+    async def take(self) -> Delivery:
+        while not self.waiting:
+            self.arrived.clear()
+            await self.arrived.wait()
+        return self.waiting.popleft()
+
+
+class MemoryBus:
+    """`timeout` is how long a call waits, in seconds of the cloud's clock."""
+
+    def __init__(self, clock: Clock, recorder: Recorder, faults: FaultTable, timeout: float = 60.0) -> None:
+        self._clock, self._recorder, self._faults, self._timeout = clock, recorder, faults, timeout
+        self._queues: defaultdict[str, Queue] = defaultdict(Queue)
+        self._calls: dict[str, asyncio.Future[bytes]] = {}
+        self._serving: set[Consumer] = set()
+        self._servers: defaultdict[str, set[str]] = defaultdict(set)
+
+    def depth(self, queue: str) -> int:
+        """Messages that nobody has taken yet."""
+        return len(self._queues[queue].waiting) if queue in self._queues else 0
+
+    async def call(
+        self,
+        ctx: RequestContext,
+        topic: str,
+        method: str,
+        *,
+        server: str | None = None,
+        namespace: str | None = None,
+        version: str = "1.0",
+        timeout: float | None = None,
+        args: dict[str, Any] | None = None,
+    ) -> Any:
+        limit = self._timeout if timeout is None else timeout
+        message = Message(method, args or {}, ctx.to_dict(), version, namespace)
+        message.msg_id, message.timeout = uuid.uuid4().hex, limit
+        scope = current_scope()
+        message.reply_q = f"reply_{scope.service}.{scope.host}" if scope else "reply"
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._calls[message.msg_id] = answer
+        try:
+            self._publish(topic, server, message)
+            async with asyncio.timeout(limit / self._clock.speed):
+                data = await answer
+        except TimeoutError:
+            raise MessagingTimeout(f"Timed out waiting for a reply to message ID {message.msg_id}") from None
+        finally:
+            del self._calls[message.msg_id]
+        with span("rpc.answer", method, msg_id=message.msg_id, queue=message.reply_q):
+            return Reply.decode(data).value()
+
+    async def cast(
+        self,
+        ctx: RequestContext,
+        topic: str,
+        method: str,
+        *,
+        server: str | None = None,
+        namespace: str | None = None,
+        version: str = "1.0",
+        args: dict[str, Any] | None = None,
+    ) -> None:
+        self._publish(topic, server, Message(method, args or {}, ctx.to_dict(), version, namespace))
+
+    async def fanout(
+        self,
+        ctx: RequestContext,
+        topic: str,
+        method: str,
+        *,
+        namespace: str | None = None,
+        version: str = "1.0",
+        args: dict[str, Any] | None = None,
+    ) -> None:
+        message = Message(method, args or {}, ctx.to_dict(), version, namespace)
+        for server in self._servers[topic]:
+            self._publish(topic, server, message, exchange=f"{topic}_fanout")
+
+    def serve(self, topic: str, server: str, endpoint: object, *, service: str = "", prefetch: int = 0) -> Consumer:
+        self._servers[topic].add(server)
+        queues = [self._queues[topic], self._queues[f"{topic}.{server}"]]
+        consumer = Consumer(self, queues, endpoint, service or topic, server, prefetch)
+        self._serving.add(consumer)
+        return consumer
+
+    async def close(self) -> None:
+        for consumer in list(self._serving):
+            await consumer.kill()
+
+    def _publish(self, topic: str, server: str | None, message: Message, exchange: str = "") -> None:
+        key = f"{topic}.{server}" if server else topic
+        with span("rpc.publish", message.method, **_seen(message, exchange or EXCHANGES.get(topic, "nova"), key)) as fact:
+            self._queues[key].put(Delivery(message.encode(), fact.id if fact else None))
+
+    async def _reply(self, reply: Reply, queue: str | None) -> None:
+        failure = reply.failure["class"] if reply.failure else None
+        with span("rpc.reply", queue or "", msg_id=reply.msg_id, queue=queue, result=reply.result, failure=failure, ending=True):
+            waiting = self._calls.get(reply.msg_id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(reply.encode())
+
+
+def _seen(message: Message, exchange: str, key: str) -> dict[str, Any]:
+    """What a tap on the bus would see of a message."""
+    return {
+        "exchange": exchange,
+        "routing_key": key,
+        "method": message.method,
+        "namespace": message.namespace,
+        "version": message.version,
+        "unique_id": message.unique_id,
+        "msg_id": message.msg_id,
+        "reply_q": message.reply_q,
+        "args": message.args,
+        "context": {name: message.context.get(name) for name in ("user_id", "project_id", "request_id", "global_request_id", "roles")},
+    }
+
+
+class Consumer:
+    """Takes messages from its queues and runs each in a task of its own, at most `prefetch` at once (0: no limit)."""
+
+    def __init__(self, bus: MemoryBus, queues: list[Queue], endpoint: object, service: str, host: str, prefetch: int) -> None:
+        self._bus, self._endpoint, self._service, self._host = bus, endpoint, service, host
+        self._room = asyncio.Semaphore(prefetch) if prefetch else None
+        self._handling: dict[asyncio.Task[None], tuple[Queue, Delivery]] = {}
+        loop = asyncio.get_running_loop()
+        self._loops = [loop.create_task(self._consume(queue)) for queue in queues]
+
+    async def kill(self) -> None:
+        for task in self._loops:
+            task.cancel()
+        handling = dict(self._handling)
+        for task in handling:
+            task.cancel()
+        await asyncio.gather(*self._loops, *handling, return_exceptions=True)
+        for task, (queue, delivery) in reversed(handling.items()):
+            if task.cancelled():
+                queue.put(Delivery(delivery.data, delivery.parent, redelivered=True), first=True)
+        self._bus._serving.discard(self)
+
+    async def _consume(self, queue: Queue) -> None:
+        while True:
+            if self._room:
+                await self._room.acquire()
+            delivery = await queue.take()
+            task = asyncio.get_running_loop().create_task(self._handle(delivery))
+            self._handling[task] = (queue, delivery)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._handling.pop(task, None)
+        if self._room:
+            self._room.release()
+
+    async def _handle(self, delivery: Delivery) -> None:
+        message = Message.decode(delivery.data)
+        ctx = RequestContext.from_dict(message.context)
+        bus = self._bus
+        scope = Scope(bus._recorder, bus._faults, self._service, self._host, ctx.request_id, ctx.outgoing_id, delivery.parent)
+        incoming = Incoming(message, delivery.redelivered, lambda reply: bus._reply(reply, message.reply_q))
+        with (
+            within(scope),
+            span("rpc.deliver", message.method, unique_id=message.unique_id, msg_id=message.msg_id, redelivered=delivery.redelivered),
+        ):
+            try:
+                await dispatch(self._endpoint, ctx, incoming)
+            except Exception:
+                log.exception("%s on %s failed in %s", self._service, self._host, message.method)

@@ -1,0 +1,71 @@
+"""Who asks: the identity and the ids that a request carries from service to service and over the bus."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+
+def new_request_id() -> str:
+    return f"req-{uuid.uuid4()}"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The fields of oslo.context that OpenStack's services share; on the bus each travels as `_context_<name>`."""
+
+    request_id: str
+    global_request_id: str = ""  # what is sent on: the caller's, else this request's own id
+    token: str = ""
+    user_id: str = ""
+    user_name: str = ""
+    user_domain_id: str = ""
+    project_id: str = ""
+    project_name: str = ""
+    project_domain_id: str = ""
+    domain_id: str = ""  # of a domain-scoped token
+    system_scope: str = ""  # "all" for a system-scoped token
+    roles: tuple[str, ...] = ()
+    service_roles: tuple[str, ...] = ()  # of a valid X-Service-Token
+    service_user_id: str = ""
+
+    @property
+    def outgoing_id(self) -> str:
+        """The id that downstream requests carry as `X-OpenStack-Request-ID`."""
+        return self.global_request_id or self.request_id
+
+    def to_dict(self) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        fields["auth_token"] = fields.pop("token")
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> RequestContext:
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {name: value for name, value in fields.items() if name in known}
+        values["token"] = fields.get("auth_token", "")
+        values["roles"] = tuple(fields.get("roles", ()))
+        values["service_roles"] = tuple(fields.get("service_roles", ()))
+        return cls(**values)
+
+    def credentials(self) -> dict[str, Any]:
+        """What policy rules read (oslo.policy's credentials)."""
+        return {
+            "user_id": self.user_id,
+            "project_id": self.project_id,
+            "tenant_id": self.project_id,
+            "domain_id": self.domain_id or None,
+            "user_domain_id": self.user_domain_id,
+            "project_domain_id": self.project_domain_id,
+            "system_scope": self.system_scope or None,
+            "roles": list(self.roles),
+            "service_roles": list(self.service_roles),
+            "is_admin_project": True,
+        }
+
+
+def service_context(name: str, request_id: str = "") -> RequestContext:
+    """The context of work that no client asked for: heartbeats, sweeps, agents."""
+    return RequestContext(request_id=request_id or new_request_id(), user_name=name)

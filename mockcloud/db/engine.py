@@ -1,0 +1,120 @@
+"""One database a service: synchronous SQLAlchemy Core behind two ideas, a transaction and its rows.
+
+The whole cloud is one event loop and a transaction never awaits, so it runs undivided: what a transaction reads stays
+true until it commits. On a server database the same code is safe by its conditions and unique constraints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, Executable, MetaData, Table, create_engine, event, insert
+from sqlalchemy.pool import StaticPool
+
+from mockcloud.trace import sql_executed, sql_started
+
+Row = dict[str, Any]
+
+
+class Transaction:
+    """Statements of one transaction. Rows are plain dicts by column name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def one(self, statement: Executable) -> Row | None:
+        row = self._connection.execute(statement).mappings().first()
+        return None if row is None else dict(row)
+
+    def all(self, statement: Executable) -> list[Row]:
+        return [dict(row) for row in self._connection.execute(statement).mappings()]
+
+    def scalar(self, statement: Executable) -> Any:
+        return self._connection.execute(statement).scalar()
+
+    def execute(self, statement: Executable) -> int:
+        """Runs a write; how many rows it touched."""
+        return int(getattr(self._connection.execute(statement), "rowcount", 0))
+
+    def insert(self, table: Table, **values: Any) -> Any:
+        """Inserts one row; the first column of its primary key."""
+        result = self._connection.execute(insert(table).values(**values))
+        return result.inserted_primary_key[0] if result.inserted_primary_key else None
+
+
+class Database:
+    """`url` is SQLAlchemy's; an in-memory SQLite lives as long as this object."""
+
+    def __init__(self, name: str, metadata: MetaData, url: str = "sqlite://") -> None:
+        self.name = name
+        self.metadata = metadata
+        self.engine = _engine(url)
+        metadata.create_all(self.engine)
+        _record_statements(self.engine, name)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commits on return, rolls back on raise. Never await inside it."""
+        with self.engine.begin() as connection:
+            yield Transaction(connection)
+
+    def one(self, statement: Executable) -> Row | None:
+        with self.transaction() as tx:
+            return tx.one(statement)
+
+    def all(self, statement: Executable) -> list[Row]:
+        with self.transaction() as tx:
+            return tx.all(statement)
+
+    def scalar(self, statement: Executable) -> Any:
+        with self.transaction() as tx:
+            return tx.scalar(statement)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _engine(url: str) -> Engine:
+    in_memory = url in ("sqlite://", "sqlite:///:memory:")
+    options: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+    if in_memory:
+        options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    engine = create_engine(url, **options)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine, durable=not in_memory)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine, durable: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN itself, below
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if durable:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _record_statements(engine: Engine, database: str) -> None:
+    """The database seam: every statement is a fact."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def before(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        sql_started(connection.info, database, statement)
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def after(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        sql_executed(connection.info, cursor.rowcount)

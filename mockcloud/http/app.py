@@ -1,0 +1,26 @@
+"""A service as a FastAPI app: its operations, its document at `/openapi.json` and a Swagger page at `/docs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from mockcloud.http.binding import Binding
+from mockcloud.http.service import Service
+from specs import at, document
+
+
+def create_app(service: Service) -> FastAPI:
+    """Raises DocumentMismatch when document and code differ."""
+    info = document(service.name)["info"]
+    app = FastAPI(title=info["title"], version=str(info.get("version", "")), redoc_url=None, redirect_slashes=False)
+
+    def openapi() -> dict[str, Any]:
+        made = at(service.name)
+        made["servers"] = [{"url": service.url}]
+        return made
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    app.router.routes.append(Binding(service))
+    return app

@@ -1,0 +1,159 @@
+"""The control endpoint `/_mockcloud`: what the operator of a mock may see and do, and no client of a cloud."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import orjson
+from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+
+from mockcloud.clock import Clock
+from mockcloud.context import RequestContext
+from mockcloud.faults import KINDS, Faults
+from mockcloud.http.service import Violation
+from mockcloud.settings import Settings
+from mockcloud.trace import Recorder
+from mockcloud.worker import Worker
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost", "testclient")
+
+
+class Controlled(Protocol):
+    """What of a cloud the control endpoint needs."""
+
+    settings: Settings
+    clock: Clock
+    recorder: Recorder
+    faults: Faults
+    violations: list[Violation]
+    down: set[str]
+    workers: dict[str, Worker]
+    urls: dict[str, str]
+
+    async def reset(self) -> None: ...
+
+    async def foreign_identity(self) -> RequestContext: ...
+
+
+def create_control_app(cloud: Controlled) -> FastAPI:
+    app = FastAPI(
+        title="mockcloud control", root_path="", docs_url="/_mockcloud/docs", openapi_url="/_mockcloud/openapi.json", redoc_url=None
+    )
+
+    @app.middleware("http")
+    async def loopback_only(request: Request, call_next: Any) -> Any:
+        client = request.client.host if request.client else ""
+        if client not in LOOPBACK and not cloud.settings.control_from_anywhere:
+            return JSONResponse({"error": "the control endpoint answers on loopback only"}, status_code=403)
+        return await call_next(request)
+
+    @app.get("/_mockcloud")
+    @app.get("/_mockcloud/health")
+    async def health() -> dict[str, Any]:
+        """Whether everything is up, and where."""
+        workers = {name: worker.alive for name, worker in cloud.workers.items()}
+        return {
+            "status": "ok" if all(workers.values()) and not cloud.down else "degraded",
+            "auth_url": f"{cloud.urls['keystone']}/v3",
+            "urls": cloud.urls,
+            "dialect": cloud.settings.dialect,
+            "seed": cloud.settings.seed,
+            "workers": workers,
+            "down": sorted(cloud.down),
+            "violations": len(cloud.violations),
+        }
+
+    @app.post("/_mockcloud/reset", status_code=204)
+    async def reset() -> None:
+        await cloud.reset()
+
+    @app.get("/_mockcloud/facts", response_class=PlainTextResponse)
+    async def facts(request_id: str = "", after: int = 0, kind: str = "") -> StreamingResponse:
+        """NDJSON, one fact a line, in the order of their starts; `after` is the id of the last one seen."""
+
+        def lines() -> Iterator[bytes]:
+            for fact in cloud.recorder.facts(request_id, after):
+                if not kind or fact.kind == kind:
+                    yield orjson.dumps(fact.to_dict(), default=str) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    @app.get("/_mockcloud/violations")
+    async def violations() -> list[dict[str, Any]]:
+        """Answers that their own document does not know: bugs of the mock."""
+        return [dataclasses.asdict(violation) for violation in cloud.violations]
+
+    _faults(app, cloud)
+    _clock(app, cloud)
+    _parts(app, cloud)
+    return app
+
+
+def _faults(app: FastAPI, cloud: Controlled) -> None:
+    @app.get("/_mockcloud/faults")
+    async def list_faults() -> dict[str, Any]:
+        return {"kinds": KINDS, "faults": [fault.to_dict() for fault in cloud.faults.all()]}
+
+    @app.post("/_mockcloud/faults", status_code=201)
+    async def add_fault(fault: dict[str, Any] = Body()) -> dict[str, Any]:
+        """`{step, kind, when, count, seconds, message, host, request_id}`; step and kind are needed."""
+        if fault.get("kind") == "wrong_project" and cloud.faults.foreign is None:
+            cloud.faults.foreign = await cloud.foreign_identity()
+        try:
+            return cloud.faults.add(**fault).to_dict()
+        except (TypeError, ValueError) as error:
+            raise HTTPException(400, str(error)) from error
+
+    @app.delete("/_mockcloud/faults", status_code=204)
+    async def clear_faults() -> None:
+        cloud.faults.clear()
+
+    @app.delete("/_mockcloud/faults/{fault_id}", status_code=204)
+    async def remove_fault(fault_id: int) -> None:
+        if not cloud.faults.remove(fault_id):
+            raise HTTPException(404, f"no fault {fault_id}")
+
+
+def _clock(app: FastAPI, cloud: Controlled) -> None:
+    @app.get("/_mockcloud/clock")
+    async def show_clock() -> dict[str, Any]:
+        return {"now": cloud.clock.now().isoformat() + "Z", "speed": cloud.clock.speed}
+
+    @app.put("/_mockcloud/clock")
+    async def set_clock(change: dict[str, float] = Body()) -> dict[str, Any]:
+        """`{speed}` and/or `{advance}` (seconds)."""
+        if unknown := set(change) - {"speed", "advance"}:
+            raise HTTPException(400, f"unknown: {', '.join(sorted(unknown))}")
+        try:
+            if "speed" in change:
+                cloud.clock.speed = change["speed"]
+            if "advance" in change:
+                cloud.clock.advance(change["advance"])
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
+        return await show_clock()
+
+
+def _parts(app: FastAPI, cloud: Controlled) -> None:
+    """Services and workers can be switched off, killed and started again."""
+
+    @app.put("/_mockcloud/services/{name}")
+    async def switch_service(name: str, wanted: dict[str, bool] = Body()) -> dict[str, Any]:
+        if name not in cloud.urls:
+            raise HTTPException(404, f"no service {name}: there are {', '.join(cloud.urls)}")
+        (cloud.down.discard if wanted.get("up", True) else cloud.down.add)(name)
+        return {"name": name, "up": name not in cloud.down}
+
+    @app.put("/_mockcloud/workers/{name}")
+    async def switch_worker(name: str, wanted: dict[str, bool] = Body()) -> dict[str, Any]:
+        worker = cloud.workers.get(name)
+        if worker is None:
+            raise HTTPException(404, f"no worker {name}: there are {', '.join(cloud.workers)}")
+        if wanted.get("up", True) and not worker.alive:
+            await worker.start()
+        elif not wanted.get("up", True) and worker.alive:
+            await worker.kill()
+        return {"name": name, "up": worker.alive}

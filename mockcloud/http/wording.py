@@ -1,0 +1,63 @@
+"""How each service words what the binding refuses by itself."""
+
+from __future__ import annotations
+
+from mockcloud.http.errors import ApiError, BadRequest, NotFound
+from mockcloud.http.validation import Invalid
+
+
+def invalid_body(service: str, invalid: Invalid) -> ApiError:
+    """A body that its schema refuses."""
+    where = invalid.path
+    if service in ("nova", "cinder"):
+        if not where:
+            return BadRequest(invalid.message)
+        return BadRequest(f"Invalid input for field/attribute {where[-1]}. Value: {invalid.value}. {invalid.message}")
+    if service == "keystone":
+        if not where:
+            return BadRequest(invalid.message)
+        return BadRequest(f"Invalid input for field '{'/'.join(map(str, where))}': {invalid.message}")
+    if service == "placement":
+        return BadRequest(f"JSON does not validate: {invalid.message}")
+    if service == "neutron":
+        name = where[-1] if where else "body"
+        return BadRequest(f"Invalid input for {name}. Reason: {invalid.message}.", type="HTTPBadRequest")
+    return BadRequest(f"Provided object does not match schema 'image': {invalid.message}")
+
+
+def invalid_query(service: str, invalid: Invalid) -> ApiError:
+    if service in ("nova", "cinder"):
+        if not invalid.path:
+            return BadRequest(invalid.message)
+        return BadRequest(f"Invalid input for query parameters {invalid.path[-1]}. Value: {invalid.value}. {invalid.message}")
+    if service == "placement":
+        return BadRequest(f"Invalid query string parameters: {invalid.message}", code="placement.query.bad_value")
+    if service == "neutron":
+        return BadRequest(f"Invalid input for {'/'.join(map(str, invalid.path))}. Reason: {invalid.message}.", type="InvalidInput")
+    return BadRequest(f"Invalid input for field '{'/'.join(map(str, invalid.path))}': {invalid.message}")
+
+
+def invalid_path(service: str, invalid: Invalid) -> ApiError:
+    """A path parameter that its schema refuses: nothing can be there."""
+    return NotFound(f"{invalid.path[0]} {invalid.value} could not be found.")
+
+
+def malformed(service: str) -> ApiError:
+    """A body that is not JSON, or not an object."""
+    said = {
+        "nova": "Malformed request body",
+        "cinder": "Malformed request body",
+        "keystone": "Malformed JSON in request body.",
+        "neutron": "Request body is not in JSON format.",
+        "placement": "Malformed JSON: the body cannot be read",
+        "glance": "Malformed JSON in request body.",
+    }
+    return BadRequest(said[service], type="HTTPBadRequest")
+
+
+def no_path(service: str) -> ApiError:
+    return NotFound("The resource could not be found.")
+
+
+def wrong_project(path_project: str, own_project: str) -> ApiError:
+    return BadRequest(f"Malformed request URL: URL's project_id '{path_project}' doesn't match Context's project_id '{own_project}'")

@@ -1,0 +1,134 @@
+"""Every option of a cloud, in one frozen object that is passed in."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class SettingsError(ValueError):
+    """An option that cannot be: its message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSeed:
+    """Capacity of one compute host."""
+
+    name: str
+    vcpus: int = 16
+    memory_mb: int = 65_536
+    local_gb: int = 1_024
+    zone: str = "nova"
+
+
+def default_hosts(count: int) -> tuple[HostSeed, ...]:
+    """Mixed capacities, so that filters and weighers have something to choose between."""
+    sizes = ((16, 65_536, 1_024), (8, 32_768, 512), (32, 131_072, 2_048))
+    return tuple(HostSeed(f"compute{n + 1}", *sizes[n % len(sizes)]) for n in range(count))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    # the cloud
+    region: str = "RegionOne"
+    dialect: str = "classic"
+    driver: str = "fake"
+    seed: int = 0
+    seed_file: str = ""  # its sections replace those of the default seed
+    state_dir: str = ""  # empty: nothing outlives the process
+    database: str = ""  # SQLAlchemy URL with {service} in it; empty: SQLite
+    host: str = "127.0.0.1"
+    port: int = 5000
+    ports: str = "single"  # single, classic
+    hosts: tuple[HostSeed, ...] = default_hosts(3)
+    admin_password: str = "secret"
+    clock_speed: float = 1.0
+    strict: bool = False  # a response that its document does not know is an error, not a logged violation
+    facts_kept: int = 50_000
+    control_from_anywhere: bool = False
+    policy_dir: str = ""  # <service>.yaml in it overrides default policies
+    # identity
+    token_life: int = 3_600  # seconds
+    token_cache_time: int = 0  # seconds a service trusts a validated token without asking again; keystonemiddleware: 300
+    allow_expired_window: int = 172_800
+    # bus
+    rpc_response_timeout: float = 60.0
+    # compute and scheduling
+    max_attempts: int = 3
+    max_concurrent_builds: int = 10
+    spawn_seconds: float = 0.0
+    report_interval: float = 10.0
+    service_down_time: float = 60.0
+    volume_seconds: float = 0.0
+    # scheduler: nova's own option names and, but for those marked, nova's defaults
+    enabled_filters: str = (
+        "RetryFilter,AvailabilityZoneFilter,ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,"
+        "ServerGroupAntiAffinityFilter,ServerGroupAffinityFilter,SameHostFilter,DifferentHostFilter"  # the last two are extra
+    )
+    default_availability_zone: str = "nova"
+    host_subset_size: int = 1
+    shuffle_best_same_weighed_hosts: bool = True  # nova: false
+    max_io_ops_per_host: int = 8
+    max_instances_per_host: int = 50
+    allow_resize_to_same_host: bool = True  # nova: false
+    ram_weight_multiplier: float = 1.0
+    cpu_weight_multiplier: float = 1.0
+    disk_weight_multiplier: float = 1.0
+    io_ops_weight_multiplier: float = -1.0
+    num_instances_weight_multiplier: float = 0.0
+    hypervisor_version_weight_multiplier: float = 1.0
+    build_failure_weight_multiplier: float = 1_000_000.0
+    soft_affinity_weight_multiplier: float = 1.0
+    soft_anti_affinity_weight_multiplier: float = 1.0
+
+    def replace(self, **changes: Any) -> Settings:
+        return dataclasses.replace(self, **changes)
+
+
+def load(path: str | Path | None = None, environ: Mapping[str, str] = os.environ, **changes: Any) -> Settings:
+    """Defaults, then the TOML file, then `MOCKCLOUD_<OPTION>` of the environment, then `changes`."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values |= tomllib.loads(Path(path).read_text())
+        except OSError as error:
+            raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
+    fields = {f.name: f for f in dataclasses.fields(Settings)}
+    for name in fields:
+        if (text := environ.get(f"MOCKCLOUD_{name.upper()}")) is not None:
+            values[name] = text
+    values |= {name: value for name, value in changes.items() if value is not None}
+    if unknown := sorted(set(values) - set(fields)):
+        raise SettingsError(f"unknown option {', '.join(unknown)}")
+    return Settings(**{name: _typed(name, value) for name, value in values.items()})
+
+
+def _typed(name: str, value: Any) -> Any:
+    default = getattr(Settings(), name)
+    if name == "hosts":
+        return _hosts(value)
+    if isinstance(default, bool) and isinstance(value, str):
+        return value.lower() in ("1", "true", "yes", "on")
+    try:
+        return type(default)(value)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"option {name} takes {type(default).__name__}, not {value!r}") from error
+
+
+def _hosts(value: Any) -> tuple[HostSeed, ...]:
+    if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
+        count = int(value)
+        if count < 1:
+            raise SettingsError("a cloud needs at least one compute host")
+        return default_hosts(count)
+    try:
+        return tuple(host if isinstance(host, HostSeed) else HostSeed(**host) for host in value)
+    except TypeError as error:
+        raise SettingsError(f"hosts: {error}") from error
