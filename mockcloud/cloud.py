@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy import MetaData
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockcloud.bus.memory import MemoryBus
 from mockcloud.clients import Clients, InProcess
@@ -109,7 +109,7 @@ class Cloud:
         for name in self._names:
             netloc = self.urls[name].split("://", 1)[1].split("/", 1)[0]
             shared = sum(1 for url in self.urls.values() if url.split("://", 1)[1].split("/", 1)[0] == netloc) > 1
-            self.transport.apps[netloc] = self.app if shared else self.apps[name]
+            self.transport.apps[netloc] = self.app if shared else self.app_of(name)
         self.transport.down = self._is_down
 
     def _is_down(self, url: str) -> bool:
@@ -223,6 +223,14 @@ class Cloud:
                 await self._serve(name, inner, receive, send)
                 return
         await self._serve("keystone", scope, receive, send)
+
+    def app_of(self, name: str) -> ASGIApp:
+        """One service alone, for a port of its own."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._serve(name, scope, receive, send)
+
+        return app
 
     async def _serve(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         if name in self.down:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class Faults:
         self._clock = clock
         self._armed: list[Fault] = []
         self._ids = itertools.count(1)
-        self._passed = asyncio.Event()  # set whenever a step has been performed, for the deferred ones
+        self._next_step: list[asyncio.Event] = []  # each set when the next step has been performed: deferred ones wait on it
         self._deferred: set[asyncio.Task[Any]] = set()
         self.foreign: RequestContext | None = None  # another project's identity, for wrong_project
 
@@ -116,7 +117,8 @@ class Faults:
         if "duplicate" in kinds:
             await act(*args, **kwargs)
         result = await act(*args, **kwargs)
-        self._passed.set()
+        while self._next_step:
+            self._next_step.pop().set()
         return await self._after(number, act, args, kwargs, result)
 
     async def _after(self, number: int, act: Act, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
@@ -144,12 +146,12 @@ class Faults:
         return taken
 
     def _defer(self, act: Act, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        passed = asyncio.Event()
+        self._next_step.append(passed)
+
         async def later() -> None:
-            self._passed.clear()
-            try:
-                await asyncio.wait_for(self._passed.wait(), REORDER_LIMIT)
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(passed.wait(), REORDER_LIMIT)
             await act(*args, **kwargs)
 
         task = asyncio.get_running_loop().create_task(later())

@@ -15,7 +15,7 @@ import yaml
 
 SERVICES = ("keystone", "nova", "glance", "neutron", "cinder", "placement")
 ROOT = Path(__file__).parent / "openapi"
-FORMAT = 4  # of the cache: raise it when what `_merge` makes changes
+FORMAT = 5  # of the cache: raise it when what `_merge` makes changes
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 
 Document = dict[str, Any]
@@ -96,11 +96,12 @@ def _write_out(doc: Document, path: str, operation: dict[str, Any]) -> None:
     """Short forms -> standard OpenAPI objects (annotations stay)."""
     declared = doc["components"].get("parameters", {})
     parameters = [_parameter(p) for p in operation.get("parameters") or []]
-    named = {_name_of(p, declared) for p in parameters}
+    named = {_name_of(p, declared) for p in parameters if _is_path(p, declared)}
     for name in re.findall(r"{(\w+)}", path):
         if name not in named:
             own = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            parameters.append(_parameter(name) if name in declared else own)
+            shared = declared.get(name, {}).get("in") == "path"
+            parameters.append(_parameter(name) if shared else own)
     operation["parameters"] = parameters
     for action in (operation.get("x-actions") or {}).values():
         action["responses"] = _responses(doc, path, action)
@@ -115,6 +116,12 @@ def _write_out(doc: Document, path: str, operation: dict[str, Any]) -> None:
 
 def _parameter(short: Any) -> Any:
     return {"$ref": f"#/components/parameters/{short}"} if isinstance(short, str) else short
+
+
+def _is_path(parameter: dict[str, Any], declared: dict[str, Any]) -> bool:
+    if "$ref" in parameter:
+        parameter = declared[parameter["$ref"].rsplit("/", 1)[1]]
+    return bool(parameter["in"] == "path")
 
 
 def _name_of(parameter: dict[str, Any], declared: dict[str, Any]) -> str:

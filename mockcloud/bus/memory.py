@@ -177,9 +177,13 @@ class Consumer:
 
     async def _consume(self, queue: Queue) -> None:
         while True:
-            if self._room:
-                await self._room.acquire()
             delivery = await queue.take()
+            if self._room:
+                try:
+                    await self._room.acquire()
+                except asyncio.CancelledError:
+                    queue.put(delivery, first=True)
+                    raise
             task = asyncio.get_running_loop().create_task(self._handle(delivery))
             self._handling[task] = (queue, delivery)
             task.add_done_callback(self._done)

@@ -52,20 +52,16 @@ def usage(tx: Transaction, project_id: str) -> tuple[Usage, Usage]:
     in_use: Usage = {}
     reserved: Usage = {}
     growth = func.sum(func.coalesce(volumes.c.new_size - volumes.c.size, 0))
-    stmt = select(volume_types.c.name, func.count(), func.sum(volumes.c.size), growth)
-    stmt = stmt.join(volume_types, volume_types.c.id == volumes.c.volume_type_id).where(volumes.c.project_id == project_id)
-    for name, count, size, growing in _rows(tx, stmt.group_by(volume_types.c.name)):
-        _add(in_use, name, {"volumes": count, "gigabytes": size})
-        _add(reserved, name, {"gigabytes": growing})
-    stmt = select(volume_types.c.name, func.count(), func.sum(snapshots.c.volume_size), func.count())
-    stmt = stmt.join(volume_types, volume_types.c.id == snapshots.c.volume_type_id).where(snapshots.c.project_id == project_id)
-    for name, count, size, _ in _rows(tx, stmt.group_by(volume_types.c.name)):
-        _add(in_use, name, {"snapshots": count, "gigabytes": size})
+    counted = select(volume_types.c.name, func.count().label("n"), func.sum(volumes.c.size).label("size"), growth.label("growth"))
+    counted = counted.join(volume_types, volume_types.c.id == volumes.c.volume_type_id)
+    for row in tx.all(counted.where(volumes.c.project_id == project_id).group_by(volume_types.c.name)):
+        _add(in_use, row["name"], {"volumes": int(row["n"]), "gigabytes": int(row["size"])})
+        _add(reserved, row["name"], {"gigabytes": int(row["growth"])})
+    counted = select(volume_types.c.name, func.count().label("n"), func.sum(snapshots.c.volume_size).label("size"))
+    counted = counted.join(volume_types, volume_types.c.id == snapshots.c.volume_type_id)
+    for row in tx.all(counted.where(snapshots.c.project_id == project_id).group_by(volume_types.c.name)):
+        _add(in_use, row["name"], {"snapshots": int(row["n"]), "gigabytes": int(row["size"])})
     return in_use, reserved
-
-
-def _rows(tx: Transaction, stmt: object) -> list[tuple[str, int, int, int]]:
-    return [(str(a), int(b), int(c), int(d)) for a, b, c, d in (row.values() for row in tx.all(stmt))]  # type: ignore[arg-type]
 
 
 def _add(total: Usage, type_name: str, used: Mapping[str, int]) -> None:
@@ -74,7 +70,9 @@ def _add(total: Usage, type_name: str, used: Mapping[str, int]) -> None:
             total[name] = total.get(name, 0) + amount
 
 
-def claim(tx: Transaction, project_id: str, type_name: str, *, volumes: int = 0, snapshots: int = 0, gigabytes: int = 0, size: int = 0) -> None:
+def claim(
+    tx: Transaction, project_id: str, type_name: str, *, volumes: int = 0, snapshots: int = 0, gigabytes: int = 0, size: int = 0
+) -> None:
     """Raises 413 when the project may not have so much more. `size` is that of the one volume.
 
     The rows that follow in the same transaction are the claim itself.
@@ -90,6 +88,16 @@ def claim(tx: Transaction, project_id: str, type_name: str, *, volumes: int = 0,
             consumed, limit = in_use.get(name, 0) + reserved.get(name, 0), allowed.get(name, -1)
             if amount > 0 and limit >= 0 and consumed + amount > limit:
                 raise over_quota(_refusal(resource, name, amount, consumed, limit))
+
+
+def claim_in_type(tx: Transaction, project_id: str, type_name: str, *, volumes: int, gigabytes: int) -> None:
+    """The same for a volume that changes to another type: only that type's own limits matter."""
+    allowed, (in_use, _) = limits(tx, project_id), usage(tx, project_id)
+    for resource, amount in (("gigabytes", gigabytes), ("volumes", volumes)):
+        name = f"{resource}_{type_name}"
+        consumed, limit = in_use.get(name, 0), allowed.get(name, -1)
+        if 0 <= limit < consumed + amount:
+            raise over_quota(_refusal(resource, name, amount, consumed, limit))
 
 
 def _refusal(resource: str, name: str, amount: int, consumed: int, limit: int) -> str:

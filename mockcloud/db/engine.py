@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, Executable, MetaData, Table, create_engine, event, insert
+from sqlalchemy import Connection, Engine, Executable, MetaData, Result, Table, create_engine, event, insert
 from sqlalchemy.pool import StaticPool
 
 from mockcloud.trace import sql_executed, sql_started
@@ -26,11 +26,14 @@ class Transaction:
         self._connection = connection
 
     def one(self, statement: Executable) -> Row | None:
-        row = self._connection.execute(statement).mappings().first()
-        return None if row is None else dict(row)
+        result = self._connection.execute(statement)
+        row = result.first()
+        return None if row is None else dict(zip(_names(result), row, strict=True))
 
     def all(self, statement: Executable) -> list[Row]:
-        return [dict(row) for row in self._connection.execute(statement).mappings()]
+        result = self._connection.execute(statement)
+        names = _names(result)
+        return [dict(zip(names, row, strict=True)) for row in result]
 
     def scalar(self, statement: Executable) -> Any:
         return self._connection.execute(statement).scalar()
@@ -75,6 +78,11 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _names(result: Result[Any]) -> list[str]:
+    """Column names as plain text: SQLAlchemy's own kind of str is no key for JSON."""
+    return [str.__str__(name) if type(name) is str else "".join(name) for name in result.keys()]  # noqa: SIM118
 
 
 def _dumps(value: Any) -> str:

@@ -120,8 +120,8 @@ async def _validate(service: Service, token: str, ids: RequestContext, allow_exp
     return answer
 
 
-async def _accept(found: dict[str, Any], service_token: dict[str, Any] | None, ids: RequestContext) -> RequestContext:
-    """The identity headers that the middleware injects, as one object."""
+def identity_of(found: dict[str, Any], service_token: dict[str, Any] | None, ids: RequestContext) -> RequestContext:
+    """What a token body says, as the identity headers that the middleware would inject."""
     user, project, domain = found["user"], found.get("project") or {}, found.get("domain") or {}
     beside = service_token or {}
     return dataclasses.replace(
@@ -138,6 +138,11 @@ async def _accept(found: dict[str, Any], service_token: dict[str, Any] | None, i
         service_roles=tuple(role["name"] for role in beside.get("roles", ())),
         service_user_id=beside.get("user", {}).get("id", ""),
     )
+
+
+async def _accept(found: dict[str, Any], service_token: dict[str, Any] | None, ids: RequestContext) -> RequestContext:
+    """The answer has come: the request is bound to a user, a project and roles."""
+    return identity_of(found, service_token, ids)
 
 
 Asking = Callable[["Service", str, RequestContext, bool], Awaitable[dict[str, Any] | None]]

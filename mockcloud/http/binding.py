@@ -76,10 +76,7 @@ class Incoming:
     head: bool = False
 
     async def body(self) -> bytes:
-        parts = []
-        async for chunk in self.stream():
-            parts.append(chunk)
-        return b"".join(parts)
+        return b"".join([chunk async for chunk in self.stream()])
 
     async def stream(self) -> AsyncIterator[bytes]:
         more = True
@@ -154,7 +151,7 @@ class Binding(BaseRoute):
 
     async def _serve(self, incoming: Incoming, fact: Fact | None) -> Answer:
         match = self._routes.match(incoming.path)
-        public = match is not None and any(op.public for ops in match.place.methods.values() for op in ops.values())
+        public = match is not None and match.place.is_public(incoming.method)
         identity = incoming.ids
         if not public:
             identity = await self._auth.authenticate(incoming.headers, incoming.ids)
@@ -336,9 +333,8 @@ def collect(service: Service) -> dict[str, Coroutine]:
     found: dict[str, Coroutine] = {}
     for module in service.modules:
         for name, value in vars(module).items():
-            if hasattr(value, "operations") and not inspect.isclass(value) and not inspect.ismodule(value):
-                if not inspect.isfunction(value.operations):
-                    found |= value.operations()
+            if callable(getattr(type(value), "operations", None)):  # a Collection; not sqlalchemy's func, which has every name
+                found |= value.operations()
             elif inspect.iscoroutinefunction(value) and not name.startswith("_") and value.__module__ == module.__name__:
                 found[name] = value
     return found

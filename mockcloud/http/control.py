@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import orjson
-from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from mockcloud.clock import Clock
@@ -98,7 +98,7 @@ def _faults(app: FastAPI, cloud: Controlled) -> None:
         return {"kinds": KINDS, "faults": [fault.to_dict() for fault in cloud.faults.all()]}
 
     @app.post("/_mockcloud/faults", status_code=201)
-    async def add_fault(fault: dict[str, Any] = Body()) -> dict[str, Any]:
+    async def add_fault(fault: dict[str, Any]) -> dict[str, Any]:
         """`{step, kind, when, count, seconds, message, host, request_id}`; step and kind are needed."""
         if fault.get("kind") == "wrong_project" and cloud.faults.foreign is None:
             cloud.faults.foreign = await cloud.foreign_identity()
@@ -123,7 +123,7 @@ def _clock(app: FastAPI, cloud: Controlled) -> None:
         return {"now": cloud.clock.now().isoformat() + "Z", "speed": cloud.clock.speed}
 
     @app.put("/_mockcloud/clock")
-    async def set_clock(change: dict[str, float] = Body()) -> dict[str, Any]:
+    async def set_clock(change: dict[str, float]) -> dict[str, Any]:
         """`{speed}` and/or `{advance}` (seconds)."""
         if unknown := set(change) - {"speed", "advance"}:
             raise HTTPException(400, f"unknown: {', '.join(sorted(unknown))}")
@@ -141,14 +141,14 @@ def _parts(app: FastAPI, cloud: Controlled) -> None:
     """Services and workers can be switched off, killed and started again."""
 
     @app.put("/_mockcloud/services/{name}")
-    async def switch_service(name: str, wanted: dict[str, bool] = Body()) -> dict[str, Any]:
+    async def switch_service(name: str, wanted: dict[str, bool]) -> dict[str, Any]:
         if name not in cloud.urls:
             raise HTTPException(404, f"no service {name}: there are {', '.join(cloud.urls)}")
         (cloud.down.discard if wanted.get("up", True) else cloud.down.add)(name)
         return {"name": name, "up": name not in cloud.down}
 
     @app.put("/_mockcloud/workers/{name}")
-    async def switch_worker(name: str, wanted: dict[str, bool] = Body()) -> dict[str, Any]:
+    async def switch_worker(name: str, wanted: dict[str, bool]) -> dict[str, Any]:
         worker = cloud.workers.get(name)
         if worker is None:
             raise HTTPException(404, f"no worker {name}: there are {', '.join(cloud.workers)}")

@@ -12,7 +12,7 @@ Json = Any
 class Query(dict[str, Any]):
     """The documented query parameters, typed by their schemas; `extra` has the others, as lists of text."""
 
-    def __init__(self, known: Mapping[str, Any] = {}, extra: Mapping[str, list[str]] | None = None) -> None:  # noqa: B006
+    def __init__(self, known: Mapping[str, Any] = {}, extra: Mapping[str, list[str]] | None = None) -> None:
         super().__init__(known)
         self.extra: dict[str, list[str]] = dict(extra or {})
 

@@ -23,6 +23,11 @@ class Place:
     def allow(self) -> str:
         return ", ".join(sorted(self.methods))
 
+    def is_public(self, method: str) -> bool:
+        """Whether the method needs no token here; one that is not served follows the others."""
+        methods = [self.methods[method]] if method in self.methods else list(self.methods.values())
+        return all(operation.public for operations in methods for operation in operations.values())
+
 
 @dataclass(slots=True)
 class _Node:

@@ -1,0 +1,228 @@
+"""Tokens: Fernet, never stored. What a token says is worked out from the database whenever it is asked."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import event, select
+
+from mockcloud.clock import Clock
+from mockcloud.db.engine import Database, Row, Transaction
+from mockcloud.keystone import roles_of
+from mockcloud.keystone.catalog import build_catalog
+from mockcloud.keystone.tables import application_credentials, domains, fernet_keys, projects, revocation_events, users
+
+Body = dict[str, Any]
+
+
+class TokenError(Exception):
+    """Not a token of ours, or no longer good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What is inside a token. `scope` is project, domain, system or empty; times are seconds since the epoch."""
+
+    user_id: str
+    methods: tuple[str, ...]
+    scope: str
+    scope_id: str
+    issued: float
+    expires: float
+    audit_ids: tuple[str, ...]  # its own, then that of the first token of its chain
+    application_credential_id: str = ""
+
+    def encode(self) -> bytes:
+        return orjson.dumps(
+            [self.user_id, self.methods, self.scope, self.scope_id, self.issued, self.expires, self.audit_ids, self.application_credential_id]
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Payload:
+        user, methods, scope, scope_id, issued, expires, audit_ids, credential = orjson.loads(data)
+        return cls(user, tuple(methods), scope, scope_id, issued, expires, tuple(audit_ids), credential)
+
+
+class Tokens:
+    """Issues and validates. Answers are kept until any write to keystone's database."""
+
+    KEPT = 5_000
+
+    def __init__(self, db: Database, clock: Clock, life: int, window: int) -> None:
+        self._db, self._clock, self._life, self._window = db, clock, life, window
+        self._fernet = Fernet(_key(db))
+        self._revision = 0
+        self._kept: OrderedDict[str, tuple[int, Payload, Body]] = OrderedDict()
+        event.listen(db.engine, "after_cursor_execute", self._written)
+
+    def _written(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if not statement.lstrip().startswith(("SELECT", "PRAGMA", "BEGIN")):
+            self._revision += 1
+
+    def issue(
+        self,
+        user_id: str,
+        methods: tuple[str, ...],
+        scope: str = "",
+        scope_id: str = "",
+        *,
+        parent: Payload | None = None,
+        application_credential: Row | None = None,
+    ) -> tuple[str, Body]:
+        """(token, body). A rescoped token (`parent`) ends when its parent does. Raises TokenError without a role there."""
+        now = self._clock.time()
+        ends = [now + self._life]
+        if parent is not None:
+            ends.append(parent.expires)
+        if application_credential is not None and application_credential["expires_at"] is not None:
+            ends.append(application_credential["expires_at"].replace(tzinfo=UTC).timestamp())
+        audit = (_audit_id(), *((parent.audit_ids[-1],) if parent else ()))
+        credential = application_credential["id"] if application_credential else parent.application_credential_id if parent else ""
+        if parent is not None:
+            methods = tuple(dict.fromkeys((*methods, *parent.methods)))
+        payload = Payload(user_id, methods, scope, scope_id, now, min(ends), audit, credential)
+        body = self._body(payload)
+        text = self._fernet.encrypt(payload.encode()).decode().rstrip("=")
+        return text, body
+
+    def validate(self, text: str, allow_expired: bool = False) -> tuple[Payload, Body]:
+        """Raises TokenError for anything that is not a good token now."""
+        kept = self._kept.get(text)
+        if kept is not None and kept[0] == self._revision:
+            payload, body = kept[1], kept[2]
+        else:
+            payload = self._open(text)
+            body = self._body(payload)
+            self._kept[text] = (self._revision, payload, body)
+            if len(self._kept) > self.KEPT:
+                self._kept.popitem(last=False)
+        grace = self._window if allow_expired else 0
+        if self._clock.time() >= payload.expires + grace:
+            raise TokenError("expired")
+        return payload, body
+
+    def _open(self, text: str) -> Payload:
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            return Payload.decode(self._fernet.decrypt(padded.encode("ascii")))
+        except (InvalidToken, UnicodeEncodeError, ValueError, TypeError) as error:
+            raise TokenError("not a token of this cloud") from error
+
+    def revoke(self, payload: Payload) -> None:
+        with self._db.transaction() as tx:
+            self._revoke(tx, audit_id=payload.audit_ids[0])
+
+    def revoke_user(self, tx: Transaction, user_id: str) -> None:
+        """Everything issued to the user until now."""
+        self._revoke(tx, user_id=user_id)
+
+    def revoke_project(self, tx: Transaction, project_id: str) -> None:
+        self._revoke(tx, project_id=project_id)
+
+    def revoke_application_credential(self, tx: Transaction, credential_id: str) -> None:
+        self._revoke(tx, application_credential_id=credential_id)
+
+    def _revoke(self, tx: Transaction, **what: str) -> None:
+        tx.insert(revocation_events, issued_before=self._clock.now(), **what)
+
+    def _body(self, payload: Payload) -> Body:
+        with self._db.transaction() as tx:
+            self._refuse_revoked(tx, payload)
+            user = tx.one(select(users).where(users.c.id == payload.user_id))
+            if user is None or not user["enabled"]:
+                raise TokenError("its user is gone or disabled")
+            domain = _enabled_domain(tx, user["domain_id"])
+            body: Body = {
+                "methods": list(payload.methods),
+                "user": {"id": user["id"], "name": user["name"], "domain": domain, "password_expires_at": None},
+                "audit_ids": list(payload.audit_ids),
+                "expires_at": stamp(payload.expires),
+                "issued_at": stamp(payload.issued),
+            }
+            body |= self._scoped(tx, payload)
+            if payload.application_credential_id:
+                body["application_credential"] = self._credential(tx, payload, body)
+            return body
+
+    def _refuse_revoked(self, tx: Transaction, payload: Payload) -> None:
+        issued = datetime.fromtimestamp(payload.issued, UTC).replace(tzinfo=None)
+        table = revocation_events
+        late = table.c.issued_before >= issued
+        found = tx.scalar(
+            select(table.c.id)
+            .where(
+                (table.c.audit_id == payload.audit_ids[0])
+                | ((table.c.user_id == payload.user_id) & late)
+                | ((table.c.project_id == (payload.scope_id if payload.scope == "project" else None)) & late)
+                | ((table.c.application_credential_id == (payload.application_credential_id or None)) & late)
+            )
+            .limit(1)
+        )
+        if found is not None:
+            raise TokenError("revoked")
+
+    def _scoped(self, tx: Transaction, payload: Payload) -> Body:
+        if not payload.scope:
+            return {}
+        if payload.scope == "project":
+            project = tx.one(select(projects).where(projects.c.id == payload.scope_id))
+            if project is None or not project["enabled"]:
+                raise TokenError("its project is gone or disabled")
+            domain = _enabled_domain(tx, project["domain_id"])
+            found = roles_of.project_roles(tx, payload.user_id, project)
+            body: Body = {"project": {"id": project["id"], "name": project["name"], "domain": domain}, "is_domain": False}
+        elif payload.scope == "domain":
+            body = {"domain": _enabled_domain(tx, payload.scope_id)}
+            found = roles_of.domain_roles(tx, payload.user_id, payload.scope_id)
+        else:
+            body = {"system": {"all": True}}
+            found = roles_of.system_roles(tx, payload.user_id)
+        if not found:
+            raise TokenError("no role there")
+        project_id = payload.scope_id if payload.scope == "project" else ""
+        return body | {"roles": roles_of.named(tx, found), "catalog": build_catalog(tx, project_id, payload.user_id)}
+
+    def _credential(self, tx: Transaction, payload: Payload, body: Body) -> Body:
+        """Narrows the roles to the credential's; raises TokenError when it is gone."""
+        row = tx.one(select(application_credentials).where(application_credentials.c.id == payload.application_credential_id))
+        if row is None:
+            raise TokenError("its application credential is gone")
+        allowed = roles_of.with_implied(tx, row["roles"])
+        body["roles"] = [role for role in body.get("roles", ()) if role["id"] in allowed]
+        return {"id": row["id"], "name": row["name"], "restricted": not row["unrestricted"]}
+
+
+def rescoped(payload: Payload, scope: str, scope_id: str) -> Payload:
+    return replace(payload, scope=scope, scope_id=scope_id)
+
+
+def stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _enabled_domain(tx: Transaction, domain_id: str) -> Body:
+    row = tx.one(select(domains).where(domains.c.id == domain_id))
+    if row is None or not row["enabled"]:
+        raise TokenError("its domain is gone or disabled")
+    return {"id": row["id"], "name": row["name"]}
+
+
+def _audit_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _key(db: Database) -> bytes:
+    """The cloud's Fernet key, made at its first start and kept with its data."""
+    with db.transaction() as tx:
+        kept = tx.scalar(select(fernet_keys.c.key).limit(1))
+        if kept is None:
+            kept = Fernet.generate_key().decode()
+            tx.insert(fernet_keys, id=1, key=kept)
+        return str(kept).encode()
