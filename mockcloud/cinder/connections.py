@@ -16,6 +16,7 @@ from mockcloud.cinder.tables import volume_attachment, volumes
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row, Transaction
+from mockcloud.trace import step
 
 
 class VolumeNotFound(Exception):
@@ -143,7 +144,9 @@ class Connections:
         with self._db.transaction() as tx:
             tx.execute(update(volume_attachment).where(volume_attachment.c.id == attachment_id).values(**forgotten))
 
+    @step(27)
     async def _connect(self, volume: Row, connector: Any) -> dict[str, Any]:
+        """The block device information that the compute receives."""
         if not isinstance(connector, dict) or not connector.get("initiator"):
             raise InvalidInput("Connector doesn't have required information: initiator")
         made = await self._backend.connect(volume, connector)

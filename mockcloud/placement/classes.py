@@ -1,0 +1,133 @@
+"""Resource classes and traits: the standard ones, and a cloud's own."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import os_resource_classes
+import os_traits
+from sqlalchemy import Table, delete, select
+
+from mockcloud.db.engine import Transaction
+from mockcloud.http.context import Context
+from mockcloud.http.errors import BadRequest, Conflict, NotFound
+from mockcloud.http.reply import Json, Query, Reply
+from mockcloud.placement.tables import custom_classes, custom_traits, inventories, resource_providers
+
+CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+$")
+STANDARD_CLASSES: frozenset[str] = frozenset(os_resource_classes.STANDARDS)
+
+
+@functools.cache
+def standard_traits() -> frozenset[str]:
+    return frozenset(os_traits.get_traits())
+
+
+def known_classes(tx: Transaction) -> frozenset[str]:
+    return STANDARD_CLASSES | _own(tx, custom_classes)
+
+
+def known_traits(tx: Transaction) -> frozenset[str]:
+    return standard_traits() | _own(tx, custom_traits)
+
+
+def _own(tx: Transaction, table: Table) -> frozenset[str]:
+    return frozenset(row["name"] for row in tx.all(select(table.c.name)))
+
+
+async def list_resource_classes(ctx: Context) -> Json:
+    with ctx.db.transaction() as tx:
+        names = sorted(known_classes(tx))
+    return {"resource_classes": [_class(name) for name in names]}
+
+
+async def show_resource_class(ctx: Context, name: str) -> Json:
+    with ctx.db.transaction() as tx:
+        _find_class(tx, name)
+    return _class(name)
+
+
+async def create_resource_class(ctx: Context, body: Json) -> Reply:
+    name = body["name"]
+    with ctx.db.transaction() as tx:
+        if name in known_classes(tx):
+            raise Conflict(f"Conflicting resource class already exists: {name}")
+        tx.insert(custom_classes, name=name)
+    return Reply(headers={"Location": ctx.url(f"/resource_classes/{name}")})
+
+
+async def ensure_resource_class(ctx: Context, name: str) -> Reply:
+    return _ensure(ctx, custom_classes, name, "resource_classes")
+
+
+async def delete_resource_class(ctx: Context, name: str) -> None:
+    with ctx.db.transaction() as tx:
+        _find_class(tx, name)
+        if name in STANDARD_CLASSES:
+            raise BadRequest(f"Error in delete resource class: Cannot delete standard resource class {name}.")
+        if tx.one(select(inventories.c.provider_uuid).where(inventories.c.resource_class == name).limit(1)):
+            raise Conflict(f"Error in delete resource class: Cannot delete resource class {name} in use in inventory.")
+        tx.execute(delete(custom_classes).where(custom_classes.c.name == name))
+
+
+async def list_traits(ctx: Context, query: Query) -> Json:
+    with ctx.db.transaction() as tx:
+        names = known_traits(tx)
+        if "associated" in query:
+            used = {trait for row in tx.all(select(resource_providers.c.traits)) for trait in row["traits"]}
+            wanted = query["associated"].lower() in ("true", "1")
+            names = frozenset(name for name in names if (name in used) == wanted)
+    if "name" in query:
+        names = _filtered(names, query["name"])
+    return {"traits": sorted(names)}
+
+
+def _filtered(names: frozenset[str], text: str) -> frozenset[str]:
+    kind, _, value = text.partition(":")
+    if kind == "in" and value:
+        return names & frozenset(value.split(","))
+    if kind == "startswith" and value:
+        return frozenset(name for name in names if name.startswith(value))
+    raise BadRequest("Badly formatted name parameter. Expected name query string parameter in form: ?name=[in|startswith]:[name1,name2|prefix].")  # fmt: skip  # noqa: E501
+
+
+async def show_trait(ctx: Context, name: str) -> None:
+    with ctx.db.transaction() as tx:
+        if name not in known_traits(tx):
+            raise NotFound(f"No such trait(s): {name}.")
+
+
+async def ensure_trait(ctx: Context, name: str) -> Reply:
+    return _ensure(ctx, custom_traits, name, "traits")
+
+
+async def delete_trait(ctx: Context, name: str) -> None:
+    with ctx.db.transaction() as tx:
+        if name not in known_traits(tx):
+            raise NotFound(f"No such trait(s): {name}.")
+        if name in standard_traits():
+            raise BadRequest(f"Cannot delete standard trait {name}.")
+        if any(name in row["traits"] for row in tx.all(select(resource_providers.c.traits))):
+            raise Conflict(f"The trait {name} is in use by a resource provider.")
+        tx.execute(delete(custom_traits).where(custom_traits.c.name == name))
+
+
+def _ensure(ctx: Context, table: Table, name: str, collection: str) -> Reply:
+    """201 when it is new, 204 when it was there."""
+    if not CUSTOM.match(name) or len(name) > 255:
+        raise BadRequest(f"The name {name} is invalid: it must start with CUSTOM_ and hold only A-Z, 0-9 and _.")
+    with ctx.db.transaction() as tx:
+        new = tx.one(select(table.c.name).where(table.c.name == name)) is None
+        if new:
+            tx.insert(table, name=name)
+    return Reply(status=201 if new else 204, headers={"Location": ctx.url(f"/{collection}/{name}")})
+
+
+def _find_class(tx: Transaction, name: str) -> None:
+    if name not in known_classes(tx):
+        raise NotFound(f"No such resource class {name}.")
+
+
+def _class(name: str) -> Json:
+    return {"name": name, "links": [{"rel": "self", "href": f"/placement/resource_classes/{name}"}]}
