@@ -116,7 +116,7 @@ def _ready_lines(identity: str) -> str:
     seconds = time.monotonic() - STARTED
     return (
         f"ready in {seconds:.1f} s: {identity}/v3\n"
-        f"  next:  eval \"$(mockcloud env --auth-url {identity}/v3)\"\n"
+        f'  next:  eval "$(mockcloud env --auth-url {identity}/v3)"\n'
         f"         openstack server create --image cirros --flavor m1.tiny --network private --wait my-server\n"
         f"  look:  {identity}/_mockcloud/health   {identity}/compute/docs"
     )

@@ -29,7 +29,6 @@ from mockcloud.http.errors import (
     Asked,
     InternalError,
     MethodNotAllowed,
-    NotFound,
     NotImplementedHere,
     UnsupportedMediaType,
     render,
@@ -203,8 +202,10 @@ class Binding(BaseRoute):
         keys = [key for key in body if key in choices] if isinstance(body, dict) else []
         if not isinstance(body, dict) or len(body) > 1:
             raise wording.malformed(self.service.name)
-        if not keys or not choices[keys[0]].served_at(incoming.version):
-            raise NotFound(f"There is no such action: {next(iter(body), '')}") if body else wording.malformed(self.service.name)
+        if not keys:
+            raise wording.no_action(self.service.name, next(iter(body))) if body else wording.malformed(self.service.name)
+        if not choices[keys[0]].served_at(incoming.version):
+            raise wording.no_path(self.service.name)
         return choices[keys[0]], body[keys[0]]
 
     async def _read_json(self, operation: Operation | None, incoming: Incoming) -> Any:

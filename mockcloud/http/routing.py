@@ -91,8 +91,8 @@ class Routes:
         place = self._root.find(segments, 0, values)
         if place is not None:
             return Match(place, dict(zip(place.names, values, strict=True)), project_id)
-        if self._project_in_path and project_id is None and len(segments) > 1 and segments[1]:
+        if self._project_in_path and project_id is None and len(segments) > 2 and segments[1]:
             root = self._root.literal.get(segments[0])
             if root is not None and segments[1] not in root.literal:
-                return self._find([segments[0], *(segments[2:] or [""])], segments[1])
+                return self._find([segments[0], *segments[2:]], segments[1])
         return None

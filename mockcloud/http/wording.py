@@ -55,6 +55,12 @@ def malformed(service: str) -> ApiError:
     return BadRequest(said[service], type="HTTPBadRequest")
 
 
+def no_action(service: str, name: str) -> ApiError:
+    """An action key that the path does not have at any version."""
+    advice = " Verify the request body and Content-Type header and try again." if service == "cinder" else ""
+    return BadRequest(f"There is no such action: {name}{'.' if advice else ''}{advice}")
+
+
 def no_path(service: str) -> ApiError:
     return NotFound("The resource could not be found.")
 

@@ -32,9 +32,7 @@ def _endpoint_view(ctx: Context, row: Row) -> Json:
     return {**(row.get("extra") or {}), **shown, "region": row["region_id"], "links": {"self": ctx.url(f"/v3/endpoints/{row['id']}")}}
 
 
-services = Collection(
-    "service", services_table, "/v3/services", before_delete=_service_gone, defaults={"enabled": True, "description": ""}
-)
+services = Collection("service", services_table, "/v3/services", before_delete=_service_gone, defaults={"enabled": True, "description": ""})
 endpoints = Collection(
     "endpoint",
     endpoints_table,

@@ -41,7 +41,16 @@ class Payload:
 
     def encode(self) -> bytes:
         return orjson.dumps(
-            [self.user_id, self.methods, self.scope, self.scope_id, self.issued, self.expires, self.audit_ids, self.application_credential_id]
+            [
+                self.user_id,
+                self.methods,
+                self.scope,
+                self.scope_id,
+                self.issued,
+                self.expires,
+                self.audit_ids,
+                self.application_credential_id,
+            ]
         )
 
     @classmethod

@@ -76,7 +76,9 @@ async def create_resource_provider(ctx: Context, body: Json) -> Reply:
         try:
             tx.execute(insert(resource_providers).values(**row))
         except IntegrityError as error:
-            raise Conflict(f"Conflicting resource provider name: {body['name']} already exists.", code="placement.duplicate_name") from error
+            raise Conflict(
+                f"Conflicting resource provider name: {body['name']} already exists.", code="placement.duplicate_name"
+            ) from error
     headers = {"Location": ctx.url(f"/resource_providers/{id_}")}
     return Reply(_view(ctx, row) if ctx.at_least("1.20") else None, headers=headers)
 

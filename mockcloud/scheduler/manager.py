@@ -17,7 +17,7 @@ from mockcloud.scheduler import rows
 from mockcloud.scheduler.claims import Claims, PlacementFailed
 from mockcloud.scheduler.resize import Resizes
 from mockcloud.scheduler.retries import MaxRetriesExceeded, attempt, with_attempt
-from mockcloud.scheduler.selection import NoValidHost, Selection, Selections, Selector
+from mockcloud.scheduler.selection import Selections, Selector
 from mockcloud.scheduler.spec import RequestSpec, from_message
 from mockcloud.scheduler.turns import Turns
 from mockcloud.trace import step
@@ -89,11 +89,11 @@ class SchedulerManager:
             await self._give_up(ctx, uuids, error, began)
             await incoming.reply(self._instances(uuids))
             return
-        for uuid, selection in _places(launch, selections):
+        for uuid, (host, node) in _places(launch, selections).items():
             try:
-                await self._launch(ctx, launch, uuid, selection)
+                await self._launch(ctx, launch, uuid, host, node)
             except Exception as error:
-                LOG.exception("the launch of %s on %s failed", uuid, selection.host)
+                LOG.exception("the launch of %s on %s failed", uuid, host)
                 await self._give_up(ctx, [uuid], error, began)
 
     @step(9)
@@ -127,29 +127,28 @@ class SchedulerManager:
         with self._db.transaction() as tx:
             gone = [uuid for uuid, hosts in selections.chosen.items() if not rows.place(tx, now, uuid, hosts[0])]
             for uuid in selections.chosen:
-                _record(tx, launch.began, now, uuid, *about)
+                rows.record_event(tx, launch.began, now, uuid, about)
             for uuid, why in selections.refused.items():
                 if rows.give_up(tx, now, uuid, why):
-                    _record(tx, launch.began, now, uuid, *about, why)
+                    rows.record_event(tx, launch.began, now, uuid, about, why)
             launch.servers = rows.read_servers(tx, launch.servers)
-        for uuid in gone:
-            del selections.chosen[uuid]
+        selections.chosen = {uuid: hosts for uuid, hosts in selections.chosen.items() if uuid not in gone}
         await self._release(ctx, gone)
         await incoming.reply([to_message(row) for row in launch.servers.values()])
 
     @step(12)
-    async def _launch(self, ctx: RequestContext, launch: Launch, instance_uuid: str, selection: Selection) -> None:
+    async def _launch(self, ctx: RequestContext, launch: Launch, instance_uuid: str, host: str, node: str) -> None:
         """It sends the compute of the chosen host the request to launch the server."""
         instance = to_message(launch.servers[instance_uuid])
         mine = {"instance_uuids": [instance_uuid], "num_instances": 1, "instance_properties": instance}
         changed = {
             "instance": instance,
-            "node": selection.node,
+            "node": node,
             "request_spec": {**launch.message["request_spec"], **mine},
-            "filter_properties": with_attempt(launch.filter_properties, launch.spec, selection, self._settings.max_attempts),
+            "filter_properties": with_attempt(launch.filter_properties, launch.spec, (host, node), self._settings.max_attempts),
         }
         arguments = {**launch.message, **changed}
-        await self._component.bus.cast(ctx, "compute", "run_instance", server=selection.host, version="2.19", args=arguments)
+        await self._component.bus.cast(ctx, "compute", "run_instance", server=host, version="2.19", args=arguments)
 
     async def prep_resize(
         self,
@@ -170,7 +169,7 @@ class SchedulerManager:
         with self._db.transaction() as tx:
             failed = [uuid for uuid in uuids if rows.give_up(tx, now, uuid, error)]
             for uuid in failed:
-                rows.record_event(tx, began, now, ctx.request_id, uuid, self._component.host, error)
+                rows.record_event(tx, began, now, uuid, (ctx.request_id, self._component.host), error)
             alive = rows.read_servers(tx, list(uuids))
         await self._release(ctx, [uuid for uuid in uuids if uuid in failed or uuid not in alive])
 
@@ -190,3 +189,13 @@ class SchedulerManager:
             with self._db.transaction() as tx:
                 heartbeat(tx, self._clock.now(), self._component.host, "nova-scheduler", "scheduler")
             await self._clock.sleep(self._settings.report_interval)
+
+
+def _waits(row: Row) -> bool:
+    return row["host"] is None and row["task_state"] == "scheduling"
+
+
+def _places(launch: Launch, selections: Selections) -> dict[str, tuple[str, str]]:
+    """Where to launch which server: as chosen just now, or, of a message delivered again, as its row says already."""
+    known = {uuid: (row["host"], row["node"]) for uuid, row in launch.servers.items() if row["host"] and row["task_state"] == "scheduling"}
+    return known | {uuid: (hosts[0].host, hosts[0].node) for uuid, hosts in selections.chosen.items()}

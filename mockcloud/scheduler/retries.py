@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockcloud.scheduler.filters import Rejection
-from mockcloud.scheduler.selection import NoValidHost, Selection
+from mockcloud.scheduler.selection import NoValidHost
 from mockcloud.scheduler.spec import RequestSpec
 
 
@@ -22,11 +22,11 @@ def attempt(filter_properties: Mapping[str, Any]) -> int:
     return int((filter_properties.get("retry") or {}).get("num_attempts", 0)) + 1
 
 
-def with_attempt(filter_properties: Mapping[str, Any], spec: RequestSpec, selection: Selection, max_attempts: int) -> dict[str, Any]:
+def with_attempt(filter_properties: Mapping[str, Any], spec: RequestSpec, place: tuple[str, str], max_attempts: int) -> dict[str, Any]:
     """For the compute: this attempt added. No `retry` in it means that there is no second attempt."""
     properties = {name: value for name, value in filter_properties.items() if name != "retry"}
     if max_attempts > 1 and len(spec.force_hosts) != 1 and len(spec.force_nodes) != 1:
         before = filter_properties.get("retry") or {}
-        hosts = [*before.get("hosts", ()), [selection.host, selection.node]]
+        hosts = [*before.get("hosts", ()), list(place)]
         properties["retry"] = {"num_attempts": attempt(filter_properties), "hosts": hosts}
     return properties

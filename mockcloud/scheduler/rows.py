@@ -74,13 +74,12 @@ def explain(tx: Transaction, now: datetime, instance_uuid: str, error: Exception
 
 
 def record_event(
-    tx: Transaction, began: datetime, now: datetime, request_id: str, instance_uuid: str, host: str, error: Exception | None = None
+    tx: Transaction, began: datetime, now: datetime, instance_uuid: str, about: tuple[str, str], error: Exception | None = None
 ) -> None:
-    """The event `schedule` of the server's action."""
-    event_id = start_event(tx, began, request_id, instance_uuid, EVENT, host)
+    """The event `schedule` of the server's action; `about` is the request's id and the scheduler's host."""
+    event_id = start_event(tx, began, about[0], instance_uuid, EVENT, about[1])
     if event_id is not None:
-        details = None if error is None else str(error)
-        finish_event(tx, now, event_id, details)
+        finish_event(tx, now, event_id, None if error is None else str(error) or type(error).__name__)
 
 
 def _waiting(instance_uuid: str) -> Any:

@@ -54,7 +54,9 @@ class Selector:
         self._filters = enabled_filters(settings)
         self._rng = random.Random(settings.seed)
 
-    async def select(self, ctx: RequestContext, spec: RequestSpec, alternates: int = 0, *, reserved: Mapping[str, Any] | None = None) -> Selections:
+    async def select(
+        self, ctx: RequestContext, spec: RequestSpec, alternates: int = 0, *, reserved: Mapping[str, Any] | None = None
+    ) -> Selections:
         """Hosts for every server of the spec, their room claimed. Servers beyond the room are refused, the others keep theirs.
 
         `reserved` is a moving server's room on its old host: it is kept, and the new room claimed beside it.

@@ -42,9 +42,7 @@ WEIGHERS: dict[str, Weigher] = {
     "NumInstancesWeigher": Weigher("num_instances_weight_multiplier", lambda host, spec: host.num_instances),
     "HypervisorVersionWeigher": Weigher("hypervisor_version_weight_multiplier", lambda host, spec: host.hypervisor_version),
     "BuildFailureWeigher": Weigher("build_failure_weight_multiplier", lambda host, spec: host.failed_builds, sign=-1),
-    "ServerGroupSoftAffinityWeigher": Weigher(
-        "soft_affinity_weight_multiplier", lambda host, spec: _members(host, spec, "soft-affinity")
-    ),
+    "ServerGroupSoftAffinityWeigher": Weigher("soft_affinity_weight_multiplier", lambda host, spec: _members(host, spec, "soft-affinity")),
     "ServerGroupSoftAntiAffinityWeigher": Weigher(
         "soft_anti_affinity_weight_multiplier", lambda host, spec: -_members(host, spec, "soft-anti-affinity")
     ),
