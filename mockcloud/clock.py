@@ -51,7 +51,8 @@ class Clock:
             if self._changed is None:
                 self._changed = asyncio.Event()
             try:
-                await asyncio.wait_for(self._changed.wait(), left / self._speed)
+                async with asyncio.timeout(left / self._speed):  # wait_for of 3.11 swallows a cancellation that meets a wake-up
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -65,6 +65,7 @@ class Settings:
     report_interval: float = 10.0
     service_down_time: float = 60.0
     volume_seconds: float = 0.0
+    unbindable_hosts: tuple[str, ...] = ()  # hosts where neutron fails to bind a port
     # scheduler: nova's own option names and, but for those marked, nova's defaults
     enabled_filters: str = (
         "RetryFilter,AvailabilityZoneFilter,ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Policy:
         from oslo_config import cfg
         from oslo_policy import policy
 
+        policy.register("field", field_check())
         rules = self.defaults()
         if self._override is not None and self._override.exists():
             rules |= _read(self._override.read_text(), str(self._override))
@@ -61,3 +63,18 @@ def _read(text: str, where: str) -> dict[str, str]:
     if not isinstance(rules, dict):
         raise PolicyError(f"{where} is not a mapping of rule to check string")
     return {str(name): check if isinstance(check, str) else "" for name, check in rules.items()}
+
+
+def field_check() -> Any:
+    """Neutron's own kind of check: `field:networks:shared=True`, `field:port:device_owner=~^network:` (a pattern)."""
+    from oslo_policy import policy
+
+    class FieldCheck(policy.Check):  # type: ignore[misc]
+        def __call__(self, target: dict[str, Any], creds: dict[str, Any], enforcer: Any, current_rule: str | None = None) -> bool:
+            name, _, wanted = self.match.partition(":")[2].partition("=")
+            value = target.get(name)
+            if value is None:
+                return False
+            return bool(re.match(wanted[1:], str(value))) if wanted.startswith("~") else str(value) == wanted
+
+    return FieldCheck

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mockcloud.http.errors import ApiError, BadRequest, NotFound
 from mockcloud.http.validation import Invalid
 
@@ -20,6 +22,12 @@ def invalid_body(service: str, invalid: Invalid) -> ApiError:
     if service == "placement":
         return BadRequest(f"JSON does not validate: {invalid.message}")
     if service == "neutron":
+        if invalid.rule == "additionalProperties":
+            names = re.findall(r"'([^']+)'", invalid.message)
+            return BadRequest(f"Unrecognized attribute(s) '{', '.join(names)}'", type="HTTPBadRequest")
+        if invalid.rule == "required":
+            missing = invalid.message.split("'")[1]
+            return BadRequest(f"Failed to parse request. Required attribute '{missing}' not specified", type="HTTPBadRequest")
         name = where[-1] if where else "body"
         return BadRequest(f"Invalid input for {name}. Reason: {invalid.message}.", type="HTTPBadRequest")
     return BadRequest(f"Provided object does not match schema 'image': {invalid.message}")

@@ -42,7 +42,11 @@ class Resizes:
         spec = self._spec(instance, image, flavor, request_spec, filter_properties)
         reserved = self._reserved(instance)
         try:
-            place = await self._find_host(ctx, spec, reserved, attempt(filter_properties))
+            if attempt(filter_properties) > 1:  # what the attempt before claimed on its destination
+                await self._claims.replace(ctx, spec.instance_uuid, reserved, spec.project_id, spec.user_id)
+            if attempt(filter_properties) > self._component.settings.max_attempts:
+                raise MaxRetriesExceeded(spec.instance_uuid)
+            place = await self._find_host(ctx, spec, reserved, "cold migrate" if _migrates(instance, flavor) else "resize")
             properties = with_attempt(filter_properties, spec, place, self._component.settings.max_attempts)
             sent = {**arguments, "filter_properties": properties, "node": place[1]}
             await self._component.bus.cast(ctx, "compute", "prep_resize", server=place[0], args=sent)
@@ -60,8 +64,7 @@ class Resizes:
         spec = from_message({"instance_properties": instance, **asked}, filter_properties)
         spec.instance_uuid = instance["uuid"]
         spec.boots_from_volume = not instance["image_ref"]
-        migrates = flavor.get("flavorid") == instance["flavor"].get("flavorid")
-        if migrates or not self._component.settings.allow_resize_to_same_host:
+        if _migrates(instance, flavor) or not self._component.settings.allow_resize_to_same_host:
             spec.ignore_hosts = (*spec.ignore_hosts, instance["host"])
         with self._db.transaction() as tx:
             spec.group = rows.read_group(tx, spec.instance_uuid, spec.hint("group"))
@@ -73,15 +76,10 @@ class Resizes:
             source = rows.read_node(tx, instance["host"], instance["node"])
         return {source: {"resources": amounts(instance["flavor"], not instance["image_ref"])}} if source else {}
 
-    async def _find_host(self, ctx: RequestContext, spec: RequestSpec, reserved: Fields, number: int) -> tuple[str, str]:
-        if number > self._component.settings.max_attempts:
-            raise MaxRetriesExceeded(spec.instance_uuid)
-        if number > 1:  # what the attempt before claimed on its destination
-            await self._claims.replace(ctx, spec.instance_uuid, reserved, spec.project_id, spec.user_id)
+    async def _find_host(self, ctx: RequestContext, spec: RequestSpec, reserved: Fields, move: str) -> tuple[str, str]:
         found = await self._selector.select(ctx, spec, reserved=reserved)
         if not found.chosen:
-            what = "cold migrate" if spec.instance_uuid and spec.flavor == {} else "resize"
-            raise NoValidHost(f"No valid host found for {what}", found.refused[spec.instance_uuid].rejections)
+            raise NoValidHost(f"No valid host found for {move}", found.refused[spec.instance_uuid].rejections)
         chosen = found.chosen[spec.instance_uuid][0]
         return chosen.host, chosen.node
 
@@ -94,3 +92,8 @@ class Resizes:
         waiting = (instances.c.uuid == spec.instance_uuid, instances.c.task_state == "resize_prep")
         with self._db.transaction() as tx:
             tx.execute(update(instances).where(*waiting).values(task_state=None, updated_at=self._component.clock.now()))
+
+
+def _migrates(instance: Fields, flavor: Fields) -> bool:
+    """A move without a new flavor must not end where it began."""
+    return bool(flavor.get("flavorid") == instance["flavor"].get("flavorid"))

@@ -55,7 +55,7 @@ class Selector:
         self._rng = random.Random(settings.seed)
 
     async def select(
-        self, ctx: RequestContext, spec: RequestSpec, alternates: int = 0, *, reserved: Mapping[str, Any] | None = None
+        self, ctx: RequestContext, spec: RequestSpec, *, alternates: int = 0, reserved: Mapping[str, Any] | None = None
     ) -> Selections:
         """Hosts for every server of the spec, their room claimed. Servers beyond the room are refused, the others keep theirs.
 

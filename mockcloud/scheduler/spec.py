@@ -69,7 +69,7 @@ def from_message(request_spec: Mapping[str, Any], filter_properties: Mapping[str
         image_properties=image_properties(image) or instance.get("image_properties") or {},
         boots_from_volume=boots_from_volume(image, request_spec.get("block_device_mapping") or ()),
         availability_zone=instance.get("availability_zone") or "",
-        hints=filter_properties.get("scheduler_hints") or {},
+        hints=filter_properties.get("scheduler_hints") or instance.get("scheduler_hints") or {},
         force_hosts=_names(filter_properties.get("force_hosts")),
         force_nodes=_names(filter_properties.get("force_nodes")),
         ignore_hosts=_names(filter_properties.get("ignore_hosts")),

@@ -91,8 +91,7 @@ async def test_a_copy_inherits_type_size_and_zone(member: Cinder) -> None:
     assert (third["size"], third["source_volid"]) == (3, first["id"])
     answer = await member.request("POST", "/volumes", {"volume": {"source_volid": first["id"], "size": 1}})
     assert refusal(answer)[2] == (
-        "Invalid input received: Volume size '1'GB cannot be smaller than original volume size  2GB. "
-        "They must be >= original volume size."
+        "Invalid input received: Volume size '1'GB cannot be smaller than original volume size  2GB. They must be >= original volume size."
     )
 
 
@@ -149,7 +148,11 @@ async def test_lists_are_cut_into_pages_with_links_and_counts(member: Cinder) ->
         (f"marker={NOWHERE}", 404, f"Volume {NOWHERE} could not be found."),
         ("sort=colour", 400, "Invalid input received: Invalid sort key"),
         ("sort=name:up", 400, "Invalid input received: Unknown sort direction, must be one of: asc, desc"),
-        ("sort=name&sort_key=name", 400, "The 'sort_key' and 'sort_dir' parameters are deprecated and cannot be used with the 'sort' parameter."),
+        (
+            "sort=name&sort_key=name",
+            400,
+            "The 'sort_key' and 'sort_dir' parameters are deprecated and cannot be used with the 'sort' parameter.",
+        ),
         ("colour=red", 400, "Invalid filters colour are found in query options."),
         ("bootable=perhaps", 400, "Invalid input received: 'bootable = perhaps'"),
         ("created_at=after:2020-01-01T00:00:00", 400, "Invalid after operator"),

@@ -1,0 +1,56 @@
+"""Servers' rows: read, saved by compare and set, destroyed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, or_, select, update
+
+from mockcloud.conductor.errors import InstanceNotFound, UnexpectedTaskStateError
+from mockcloud.db.engine import Row, Transaction
+from mockcloud.nova.records import from_message
+from mockcloud.nova.tables import block_device_mapping, instances
+
+KEPT = ("id", "uuid", "created_at", "deleted_at", "project_id", "user_id")
+
+
+def read(tx: Transaction, instance_uuid: str) -> Row:
+    row = tx.one(select(instances).where(_alive(instance_uuid)))
+    if row is None:
+        raise InstanceNotFound(instance_uuid)
+    return row
+
+
+def read_of_host(tx: Transaction, host: str) -> list[Row]:
+    return tx.all(select(instances).where(instances.c.host == host, instances.c.deleted_at.is_(None)).order_by(instances.c.id))
+
+
+def save(tx: Transaction, now: datetime, instance_uuid: str, updates: Mapping[str, Any], expected: Mapping[str, Sequence[Any]]) -> Row:
+    """Writes only while each expected column holds one of its values."""
+    values = {"updated_at": now} | from_message(instances, updates)
+    if refused := sorted(set(values) & set(KEPT)):
+        raise ValueError(f"instance_update does not change {', '.join(refused)}")
+    conditions = [_one_of(instances.c[name], allowed) for name, allowed in expected.items()]
+    if not tx.execute(update(instances).where(_alive(instance_uuid), *conditions).values(**values)):
+        row = read(tx, instance_uuid)
+        raise UnexpectedTaskStateError(instance_uuid, dict(expected), {name: row[name] for name in expected})
+    return read(tx, instance_uuid)
+
+
+def destroy(tx: Transaction, now: datetime, instance_uuid: str) -> None:
+    """Marks the server deleted, its disks' rows are gone with it. Doing so twice is fine."""
+    gone = {"deleted_at": now, "terminated_at": now, "updated_at": now, "vm_state": "deleted", "task_state": None}
+    tx.execute(update(instances).where(_alive(instance_uuid)).values(**gone))
+    tx.execute(delete(block_device_mapping).where(block_device_mapping.c.instance_uuid == instance_uuid))
+
+
+def _alive(instance_uuid: str) -> ColumnElement[bool]:
+    return (instances.c.uuid == instance_uuid) & instances.c.deleted_at.is_(None)
+
+
+def _one_of(column: ColumnElement[Any], allowed: Sequence[Any]) -> ColumnElement[bool]:
+    """SQL's IN never matches NULL."""
+    matched = column.in_([value for value in allowed if value is not None])
+    return or_(matched, column.is_(None)) if None in allowed else matched

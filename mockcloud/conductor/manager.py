@@ -1,0 +1,132 @@
+"""nova-conductor: the computes' way to nova's database. Every method is one transaction and answers plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mockcloud.bus.base import Incoming
+from mockcloud.component import Component
+from mockcloud.conductor import instances, other_rows
+from mockcloud.context import RequestContext
+from mockcloud.db.engine import Database, Row
+from mockcloud.nova.records import heartbeat, record_fault, to_message
+from mockcloud.trace import step
+
+ANY = "any"  # stands for an expectation that was not sent: null means that there must be none
+
+
+class ConductorManager:
+    """The endpoint of topic `conductor` (docs/rpc.md has the contract). `tasks` run beside it."""
+
+    def __init__(self, component: Component, db: Database) -> None:
+        self._component, self._db, self._clock = component, db, component.clock
+        self.tasks: list[Callable[[], Awaitable[None]]] = [self._report_state]
+
+    # servers
+
+    async def instance_get_by_uuid(self, ctx: RequestContext, incoming: Incoming, instance_uuid: str) -> None:
+        """Steps 15 to 17: a compute wants to know what it has to launch."""
+        wanted = await self._take_request(ctx, instance_uuid)
+        row = await self._read_instance(ctx, wanted)
+        await self._return_instance(ctx, incoming, row)
+
+    @step(15)
+    async def _take_request(self, ctx: RequestContext, instance_uuid: str) -> str:
+        """nova-conductor picks the request from the queue."""
+        return instance_uuid
+
+    @step(16)
+    async def _read_instance(self, ctx: RequestContext, instance_uuid: str) -> Row:
+        """It interacts with the database."""
+        with self._db.transaction() as tx:
+            return instances.read(tx, instance_uuid)
+
+    @step(17)
+    async def _return_instance(self, ctx: RequestContext, incoming: Incoming, row: Row) -> None:
+        """It returns the instance's information, its flavor with it."""
+        await incoming.reply(to_message(row))
+
+    async def instance_get_all_by_host(self, ctx: RequestContext, host: str) -> list[Row]:
+        with self._db.transaction() as tx:
+            return [to_message(row) for row in instances.read_of_host(tx, host)]
+
+    async def instance_update(
+        self,
+        ctx: RequestContext,
+        instance_uuid: str,
+        updates: dict[str, Any],
+        expected_task_state: Any = ANY,
+        expected_vm_state: Any = ANY,
+    ) -> Row:
+        """Compare and set: an expectation is a value, null, or a list of them; one not sent expects nothing."""
+        sent = {"task_state": expected_task_state, "vm_state": expected_vm_state}
+        expected = {name: value if isinstance(value, list) else [value] for name, value in sent.items() if value != ANY}
+        with self._db.transaction() as tx:
+            return to_message(instances.save(tx, self._clock.now(), instance_uuid, updates, expected))
+
+    async def instance_destroy(self, ctx: RequestContext, instance_uuid: str) -> None:
+        with self._db.transaction() as tx:
+            instances.destroy(tx, self._clock.now(), instance_uuid)
+
+    async def instance_info_cache_update(self, ctx: RequestContext, instance_uuid: str, network_info: list[Any]) -> None:
+        with self._db.transaction() as tx:
+            instances.save(tx, self._clock.now(), instance_uuid, {"network_info": network_info}, {})
+
+    async def instance_fault_create(self, ctx: RequestContext, instance_uuid: str, code: int, message: str, details: str = "") -> None:
+        with self._db.transaction() as tx:
+            record_fault(tx, self._clock.now(), instance_uuid, message, details, code=code)
+
+    # what is done to them
+
+    async def action_event_start(self, ctx: RequestContext, instance_uuid: str, event: str, host: str) -> None:
+        with self._db.transaction() as tx:
+            other_rows.open_event(tx, self._clock.now(), ctx.request_id, instance_uuid, event, host)
+
+    async def action_event_finish(
+        self, ctx: RequestContext, instance_uuid: str, event: str, host: str, exc: str | None = None, traceback: str | None = None
+    ) -> None:
+        with self._db.transaction() as tx:
+            other_rows.close_event(tx, self._clock.now(), ctx.request_id, instance_uuid, event, exc, traceback)
+
+    async def migration_create(self, ctx: RequestContext, values: dict[str, Any]) -> Row:
+        with self._db.transaction() as tx:
+            return to_message(other_rows.create_migration(tx, self._clock.now(), values))
+
+    async def migration_update(self, ctx: RequestContext, migration_id: int, values: dict[str, Any]) -> Row:
+        with self._db.transaction() as tx:
+            return to_message(other_rows.update_migration(tx, self._clock.now(), migration_id, values))
+
+    # their disks
+
+    async def block_device_mapping_get_all_by_instance(self, ctx: RequestContext, instance_uuid: str) -> list[Row]:
+        with self._db.transaction() as tx:
+            return [to_message(row) for row in other_rows.read_mappings(tx, instance_uuid)]
+
+    async def block_device_mapping_create(self, ctx: RequestContext, values: dict[str, Any]) -> Row:
+        with self._db.transaction() as tx:
+            return to_message(other_rows.create_mapping(tx, self._clock.now(), values))
+
+    async def block_device_mapping_update(self, ctx: RequestContext, bdm_id: int, values: dict[str, Any]) -> Row:
+        with self._db.transaction() as tx:
+            return to_message(other_rows.update_mapping(tx, self._clock.now(), bdm_id, values))
+
+    async def block_device_mapping_destroy(self, ctx: RequestContext, bdm_id: int) -> None:
+        with self._db.transaction() as tx:
+            other_rows.destroy_mapping(tx, bdm_id)
+
+    # the computes themselves
+
+    async def compute_node_update(self, ctx: RequestContext, host: str, node: str, values: dict[str, Any]) -> Row:
+        with self._db.transaction() as tx:
+            return to_message(other_rows.save_compute_node(tx, self._clock.now(), host, node, values))
+
+    async def service_update(self, ctx: RequestContext, host: str, binary: str, topic: str) -> Row:
+        with self._db.transaction() as tx:
+            return to_message(heartbeat(tx, self._clock.now(), host, binary, topic))
+
+    async def _report_state(self) -> None:
+        while True:
+            with self._db.transaction() as tx:
+                heartbeat(tx, self._clock.now(), self._component.host, "nova-conductor", "conductor")
+            await self._clock.sleep(self._component.settings.report_interval)

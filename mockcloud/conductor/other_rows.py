@@ -1,0 +1,91 @@
+"""The rows around a server: its events, disks, migrations; and the computes' own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, delete, select, update
+
+from mockcloud.conductor.errors import MigrationNotFound, VolumeBDMNotFound
+from mockcloud.db.engine import Row, Transaction
+from mockcloud.nova.records import finish_event, from_message, start_event
+from mockcloud.nova.tables import block_device_mapping, compute_nodes, instance_actions, instance_actions_events, migrations
+
+Values = Mapping[str, Any]
+
+
+def open_event(tx: Transaction, now: datetime, request_id: str, instance_uuid: str, event: str, host: str) -> None:
+    """Work that no action asked for leaves no event."""
+    start_event(tx, now, request_id, instance_uuid, event, host)
+
+
+def close_event(
+    tx: Transaction, now: datetime, request_id: str, instance_uuid: str, event: str, exc: str | None, traceback: str | None
+) -> None:
+    """Closes the latest open event of that name; a second closing finds none."""
+    events, actions = instance_actions_events, instance_actions
+    mine = select(actions.c.id).where(actions.c.instance_uuid == instance_uuid, actions.c.request_id == request_id)
+    still_open = (events.c.action_id.in_(mine), events.c.event == event, events.c.finish_time.is_(None))
+    event_id = tx.scalar(select(events.c.id).where(*still_open).order_by(events.c.id.desc()).limit(1))
+    if event_id is not None:
+        finish_event(tx, now, event_id, exc, traceback)
+
+
+def read_mappings(tx: Transaction, instance_uuid: str) -> list[Row]:
+    t = block_device_mapping
+    return tx.all(select(t).where(t.c.instance_uuid == instance_uuid).order_by(t.c.id))
+
+
+def create_mapping(tx: Transaction, now: datetime, values: Values) -> Row:
+    return _create(tx, now, block_device_mapping, values)
+
+
+def update_mapping(tx: Transaction, now: datetime, bdm_id: int, values: Values) -> Row:
+    row = _update(tx, now, block_device_mapping, bdm_id, values)
+    if row is None:
+        raise VolumeBDMNotFound(bdm_id)
+    return row
+
+
+def destroy_mapping(tx: Transaction, bdm_id: int) -> None:
+    tx.execute(delete(block_device_mapping).where(block_device_mapping.c.id == bdm_id))
+
+
+def create_migration(tx: Transaction, now: datetime, values: Values) -> Row:
+    return _create(tx, now, migrations, values)
+
+
+def update_migration(tx: Transaction, now: datetime, migration_id: int, values: Values) -> Row:
+    row = _update(tx, now, migrations, migration_id, values)
+    if row is None:
+        raise MigrationNotFound(migration_id)
+    return row
+
+
+def save_compute_node(tx: Transaction, now: datetime, host: str, node: str, values: Values) -> Row:
+    """Creates it at the first report."""
+    t = compute_nodes
+    mine = (t.c.host == host, t.c.hypervisor_hostname == node)
+    written = from_message(t, values)
+    if not tx.execute(update(t).where(*mine).values(**{"updated_at": now} | written)):
+        return _create(tx, now, t, {"host": host, "hypervisor_hostname": node, **values})
+    row = tx.one(select(t).where(*mine))
+    assert row is not None
+    return row
+
+
+def _create(tx: Transaction, now: datetime, table: Table, values: Values) -> Row:
+    row = {"uuid": str(uuid.uuid4()), "created_at": now, "updated_at": now} | from_message(table, values)
+    key = tx.insert(table, **row)
+    made = tx.one(select(table).where(table.c.id == key))
+    assert made is not None
+    return made
+
+
+def _update(tx: Transaction, now: datetime, table: Table, key: int, values: Values) -> Row | None:
+    changed = {"updated_at": now} | from_message(table, values)
+    tx.execute(update(table).where(table.c.id == key).values(**changed))
+    return tx.one(select(table).where(table.c.id == key))
