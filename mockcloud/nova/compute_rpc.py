@@ -1,0 +1,23 @@
+"""What nova-api tells the computes (docs/rpc.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockcloud.db.engine import Row
+from mockcloud.http.context import Context
+from mockcloud.nova.records import to_message
+
+VERSION = "2.37"
+
+
+async def cast(ctx: Context, server: Row, method: str, *, host: str = "", **args: Any) -> None:
+    """To the compute of the server's host (or of `host`)."""
+    arguments = {"instance": to_message(server), **args}
+    await ctx.bus.cast(ctx.request, "compute", method, server=host or server["host"], version=VERSION, args=arguments)
+
+
+async def call(ctx: Context, server: Row, method: str, **args: Any) -> Any:
+    """Raises RemoteError for what the compute raised, MessagingTimeout when it does not answer."""
+    arguments = {"instance": to_message(server), **args}
+    return await ctx.bus.call(ctx.request, "compute", method, server=server["host"], version=VERSION, args=arguments)

@@ -1,0 +1,22 @@
+"""nova-api."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockcloud.http.service import Runtime, Service
+from mockcloud.nova import versions
+from mockcloud.nova.tables import flavors, metadata
+
+MODULES = [versions]
+
+
+def build(runtime: Runtime) -> Service:
+    return Service("nova", runtime, MODULES, metadata)
+
+
+def seed(service: Service, data: dict[str, Any]) -> None:
+    """`flavors`: flavorid, name, vcpus, memory_mb, root_gb, and if wanted any other column."""
+    with service.db.transaction() as tx:
+        for entry in data.get("flavors", ()):
+            tx.insert(flavors, created_at=service.clock.now(), **entry)

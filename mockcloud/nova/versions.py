@@ -1,0 +1,32 @@
+"""The version documents: what a client reads before it has a token."""
+
+from __future__ import annotations
+
+from mockcloud.http.context import Context
+from mockcloud.http.reply import Json
+from specs import document
+
+
+async def list_versions(ctx: Context) -> Json:
+    old = {"id": "v2.0", "status": "DEPRECATED", "version": "", "min_version": "", "updated": "2011-01-21T11:33:21Z"}
+    return {"versions": [old | {"links": [{"rel": "self", "href": ctx.url("/v2/")}]}, _current(ctx)]}
+
+
+async def show_version(ctx: Context) -> Json:
+    described = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
+    version = _current(ctx)
+    version["links"] = [*version["links"], described]
+    media = {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}
+    return {"version": version | {"media-types": [media]}}
+
+
+def _current(ctx: Context) -> Json:
+    known = document("nova")["x-service"]["microversion"]
+    return {
+        "id": "v2.1",
+        "status": "CURRENT",
+        "version": known["max"],
+        "min_version": known["min"],
+        "updated": "2013-07-23T11:33:21Z",
+        "links": [{"rel": "self", "href": ctx.url("/v2.1/")}],
+    }
