@@ -299,6 +299,15 @@ quotas = Table(
     Column("hard_limit", Integer, nullable=False),
 )
 
+project_user_quotas = Table(
+    "project_user_quotas",
+    metadata,
+    Column("project_id", String(255), primary_key=True),
+    Column("user_id", String(255), primary_key=True),
+    Column("resource", String(255), primary_key=True),
+    Column("hard_limit", Integer, nullable=False),
+)
+
 quota_classes = Table(
     "quota_classes",
     metadata,
