@@ -85,7 +85,7 @@ async def serving(settings: Settings) -> AsyncIterator[Cloud]:
     await cloud.start()
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     try:
-        while not all(server.started or task.done() for (server, _), task in zip(servers, running, strict=True)):
+        while not all(server.started or task.done() for (server, _), task in zip(servers, running, strict=True)):  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.001)
         yield cloud
     finally:

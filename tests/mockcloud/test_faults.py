@@ -93,9 +93,9 @@ async def test_a_wrong_identity_holds_for_one_step(kind, when, steps):
 
 
 async def test_a_fault_strikes_as_often_as_it_was_asked_to_and_only_where_it_was_asked_to():
-    flow, result = await run("fail", "before", host="another-host")
+    _, result = await run("fail", "before", host="another-host")
     assert result == ["port", "valid"]
-    flow, result = await run("fail", "before", request_id="req-1")
+    _, result = await run("fail", "before", request_id="req-1")
     assert result == "failed"
 
 

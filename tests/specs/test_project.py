@@ -43,7 +43,9 @@ def test_the_matching_shape_takes_its_place_and_references_are_written_out():
 
 def test_nothing_is_left_of_what_a_version_does_not_have():
     assert project({"type": "string", "x-openstack": {"since": "2.2"}}, (2, 1)) is ABSENT
-    assert project({"oneOf": [{"type": "null"}, {"type": "string", "x-openstack": {"until": "2.1"}}]}, (2, 2)) == {"oneOf": [{"type": "null"}]}
+    assert project({"oneOf": [{"type": "null"}, {"type": "string", "x-openstack": {"until": "2.1"}}]}, (2, 2)) == {
+        "oneOf": [{"type": "null"}]
+    }
 
 
 def test_versions_compare_as_numbers_not_as_text():
