@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,7 +38,7 @@ class Contract:
     @functools.cached_property
     def _body(self) -> Any:
         schema = self._operation.request_schema(self._version)
-        return None if schema is None else (schema, _compiled(schema))
+        return None if schema is None else (schema, _compiled(schema, NUMERIC))
 
     @functools.cached_property
     def _path(self) -> Any:
@@ -44,7 +47,7 @@ class Contract:
 
     @functools.cached_property
     def _query(self) -> Any:
-        return _compiled(self._query_schema)
+        return _compiled(self._query_schema, NUMERIC)
 
     def check_path(self, values: dict[str, str]) -> None:
         for name, (schema, validator) in self._path.items():
@@ -85,8 +88,36 @@ class Contract:
         return body if response is None or not response.cuts else prune(body, response.cuts)
 
 
-def _compiled(schema: dict[str, Any]) -> Any:
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats=FORMATS)
+def _compiled(schema: dict[str, Any], keywords: dict[str, Any] | None = None) -> Any:
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats=FORMATS, keywords=keywords)
+
+
+def _number(value: Any) -> float | None:
+    """What nova and cinder compare with a minimum or maximum: numbers written as text too."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError, TypeError):
+            return kind(value)
+    return None
+
+
+class _Minimum:
+    def __init__(self, parent: Any, value: float, path: Any) -> None:
+        self._value = value
+
+    def validate(self, instance: Any) -> None:
+        number = _number(instance)
+        if number is not None and number < self._value:
+            raise ValueError(f"{number} is less than the minimum of {self._value}")
+
+
+class _Maximum(_Minimum):
+    def validate(self, instance: Any) -> None:
+        number = _number(instance)
+        if number is not None and number > self._value:
+            raise ValueError(f"{number} is greater than the maximum of {self._value}")
+
+
+NUMERIC = {"minimum": _Minimum, "maximum": _Maximum}
 
 
 def _is_uuid(text: str) -> bool:
@@ -95,7 +126,24 @@ def _is_uuid(text: str) -> bool:
     return len(bare) == 32 and all(c in "0123456789abcdef" for c in bare)
 
 
-FORMATS = {"uuid": _is_uuid}
+def _is_printable(text: str) -> bool:
+    """Letters, marks, numbers, punctuation, symbols and horizontal spaces."""
+    categories = [unicodedata.category(char) for char in text]
+    return all(category[0] != "C" and (category[0] != "Z" or category == "Zs") for category in categories)
+
+
+def _is_name(text: str) -> bool:
+    """Nova's: no space at either end. The empty text is left to minLength."""
+    ends = text[:1] + text[-1:]
+    return _is_printable(text) and all(unicodedata.category(char) != "Zs" for char in ends)
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "uuid": _is_uuid,
+    "printable": _is_printable,
+    "name": _is_name,
+    "az_name": lambda text: _is_name(text) and ":" not in text,
+}
 
 
 def _check(schema: dict[str, Any], validator: Any, value: Any, path: list[str | int]) -> None:
@@ -109,12 +157,26 @@ def _explained(schema: dict[str, Any], value: Any, path: list[str | int]) -> Inv
     import jsonschema
 
     checker = jsonschema.FormatChecker()
-    checker.checks("uuid")(lambda text: not isinstance(text, str) or _is_uuid(text))
-    errors = jsonschema.Draft202012Validator(schema, format_checker=checker).iter_errors(value)
+    for name, is_valid in FORMATS.items():
+        checker.checks(name)(lambda text, is_valid=is_valid: not isinstance(text, str) or is_valid(text))
+    errors = _wordy(jsonschema)(schema, format_checker=checker).iter_errors(value)
     error = next(iter(sorted(errors, key=lambda e: list(map(str, e.path)))), None)
     if error is None:  # the fast validator is stricter here
         return Invalid("The value is not valid.", path, value, "format")
     return Invalid(error.message, [*path, *error.path], error.instance, str(error.validator))
+
+
+def _wordy(jsonschema: Any) -> Any:
+    plain = jsonschema.Draft202012Validator
+
+    def numeric(keyword: str) -> Any:
+        def check(validator: Any, bound: Any, instance: Any, schema: Any) -> Any:
+            number = _number(instance)
+            return () if number is None else plain.VALIDATORS[keyword](validator, bound, number, schema)
+
+        return check
+
+    return jsonschema.validators.extend(plain, {keyword: numeric(keyword) for keyword in NUMERIC})
 
 
 def _typed_query(text: str, properties: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
@@ -139,6 +201,8 @@ def _coerced(value: str, schema: dict[str, Any]) -> Any:
     wanted = _type(schema)
     if wanted == "integer" and value.lstrip("-").isdecimal():
         return int(value)
+    if isinstance(wanted, list) and "integer" in wanted and value.isdecimal():
+        return int(value)  # the pattern beside it refuses everything else
     if wanted == "boolean" and value.lower() in ("true", "false", "1", "0"):
         return value.lower() in ("true", "1")
     return value

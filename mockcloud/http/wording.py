@@ -12,6 +12,8 @@ def invalid_body(service: str, invalid: Invalid) -> ApiError:
     """A body that its schema refuses."""
     where = invalid.path
     if service in ("nova", "cinder"):
+        if invalid.rule == "format" and (kind := invalid.message.rsplit("'", 2)[-2]) in NAMES:
+            return BadRequest(f"An invalid 'name' value was provided. The name must be: {NAMES[kind]}")
         if not where:
             return BadRequest(invalid.message)
         return BadRequest(f"Invalid input for field/attribute {where[-1]}. Value: {invalid.value}. {invalid.message}")
@@ -31,6 +33,12 @@ def invalid_body(service: str, invalid: Invalid) -> ApiError:
         name = where[-1] if where else "body"
         return BadRequest(f"Invalid input for {name}. Reason: {invalid.message}.", type="HTTPBadRequest")
     return BadRequest(f"Provided object does not match schema 'image': {invalid.message}")
+
+
+NAMES = {  # nova's formats of names
+    "name": "printable characters. Can not start or end with whitespace.",
+    "az_name": "printable characters except :.Can not start or end with whitespace.",
+}
 
 
 def invalid_query(service: str, invalid: Invalid) -> ApiError:
