@@ -266,6 +266,8 @@ class Binding(BaseRoute):
             if body is not None or operation.body_required or operation.action is not None:
                 contract.check_body(body)
         except Invalid as invalid:
+            if operation.action is not None:
+                invalid.path.insert(0, operation.action)
             raise wording.invalid_body(name, invalid) from None
         return query
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from mockcloud.bus.base import RemoteError
 from mockcloud.db.engine import Row
 from mockcloud.http.context import Context
+from mockcloud.http.errors import ApiError
 from mockcloud.nova.records import to_message
 
 VERSION = "2.37"
@@ -21,3 +24,13 @@ async def call(ctx: Context, server: Row, method: str, **args: Any) -> Any:
     """Raises RemoteError for what the compute raised, MessagingTimeout when it does not answer."""
     arguments = {"instance": to_message(server), **args}
     return await ctx.bus.call(ctx.request, "compute", method, server=server["host"], version=VERSION, args=arguments)
+
+
+async def ask(ctx: Context, server: Row, method: str, refusals: Mapping[str, type[ApiError]], **args: Any) -> Any:
+    """A call whose expected errors, by class name, are answers; any other is a fault of ours."""
+    try:
+        return await call(ctx, server, method, **args)
+    except RemoteError as error:
+        if error.type in refusals:
+            raise refusals[error.type](error.message) from None
+        raise

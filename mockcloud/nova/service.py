@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mockcloud.http.service import Runtime, Service
-from mockcloud.nova import versions
+from mockcloud.nova import server_actions, versions
 from mockcloud.nova.tables import flavors, metadata
 
-MODULES = [versions]
+MODULES = [versions, server_actions]
 
 
 def build(runtime: Runtime) -> Service:
