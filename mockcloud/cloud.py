@@ -219,8 +219,7 @@ class Cloud:
             return
         for name, mount in MOUNTS.items():
             if mount and (path == mount or path.startswith(mount + "/")) and name in self.apps:
-                inner = {**scope, "path": path[len(mount) :] or "/", "root_path": ""}
-                await self._serve(name, inner, receive, send)
+                await self._serve(name, {**scope, "root_path": mount}, receive, send)
                 return
         await self._serve("keystone", scope, receive, send)
 

@@ -80,7 +80,7 @@ async def serving(settings: Settings) -> AsyncIterator[Cloud]:
     servers = []
     for name, listener in sockets.items():
         app: Any = cloud.app if name == "keystone" else cloud.app_of(name)
-        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
+        config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, access_log=False, server_header=False)
         servers.append((_Server(config), listener))
     await cloud.start()
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]

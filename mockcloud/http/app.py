@@ -14,7 +14,9 @@ from specs import at, document
 def create_app(service: Service) -> FastAPI:
     """Raises DocumentMismatch when document and code differ."""
     info = document(service.name)["info"]
-    app = FastAPI(title=info["title"], version=str(info.get("version", "")), redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title=info["title"], version=str(info.get("version", "")), redoc_url=None, redirect_slashes=False, root_path_in_servers=False
+    )
 
     def openapi() -> dict[str, Any]:
         made = at(service.name)
