@@ -63,7 +63,13 @@ class RequestContext:
             "roles": list(self.roles),
             "service_roles": list(self.service_roles),
             "is_admin_project": True,
+            "token": self._token_domains(),
         }
+
+    def _token_domains(self) -> dict[str, Any]:
+        """keystone's `token.domain.id` and `token.project.domain.id`, there only where there is one: None would equal None."""
+        found: dict[str, Any] = {"domain": {"id": self.domain_id}} if self.domain_id else {}
+        return found | ({"project": {"domain": {"id": self.project_domain_id}}} if self.project_domain_id else {})
 
 
 def service_context(name: str, request_id: str = "") -> RequestContext:

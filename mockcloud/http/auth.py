@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mockcloud.clients import EndpointDown, Response
@@ -28,12 +30,21 @@ def strip_identity(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if not name.startswith(FORGEABLE)}
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A validated token. Times are seconds since the epoch: a token may end before the trust in it does."""
+
+    until: float
+    expires: float
+    answer: dict[str, Any]
+
+
 class TokenAuth:
     """Authenticates the requests of one service."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._kept: dict[str, tuple[float, dict[str, Any]]] = {}  # token -> (trusted until, keystone's answer)
+        self._kept: dict[str, Kept] = {}  # by token
         self._ask = ASKING.get(service.name, _ask_keystone)
         self._accept = ACCEPTING.get(service.name, _accept)
 
@@ -53,10 +64,7 @@ class TokenAuth:
         """keystone's own requests: it knows its tokens."""
         found = self._service.authenticate(self._service, token) if token and self._service.authenticate else None
         if found is None:
-            uri = self._service.url
-            raise Unauthorized(
-                "The request you have made requires authentication.", headers={"WWW-Authenticate": f'Keystone uri="{uri}/v3"'}
-            )
+            raise Unauthorized("The request you have made requires authentication.")
         return dataclasses.replace(found, token=token, request_id=ids.request_id, global_request_id=ids.global_request_id)
 
     async def _service_token(self, token: str, ids: RequestContext) -> dict[str, Any]:
@@ -68,8 +76,10 @@ class TokenAuth:
     async def _validated(self, token: str, ids: RequestContext, allow_expired: bool) -> dict[str, Any]:
         clock, life = self._service.clock, self._service.settings.token_cache_time
         kept = self._kept.get(token)
-        if kept is not None and clock.time() < kept[0]:
-            return kept[1]
+        if kept is not None and clock.time() < kept.until:
+            if clock.time() >= kept.expires and not allow_expired:
+                raise self._refusal()
+            return kept.answer
         try:
             found = await self._ask(self._service, token, ids, allow_expired)
         except EndpointDown as error:
@@ -80,7 +90,7 @@ class TokenAuth:
         if life > 0:
             if len(self._kept) > 10_000:
                 self._kept.clear()
-            self._kept[token] = (clock.time() + life, found)
+            self._kept[token] = Kept(clock.time() + life, _expiry(found), found)
         return found
 
     def _refusal(self) -> TokenRefused:
@@ -88,18 +98,30 @@ class TokenAuth:
         return TokenRefused(headers={"WWW-Authenticate": f'Keystone uri="{uri}"'})
 
 
+PAUSES = (0.05, 0.1, 0.2)  # between keystonemiddleware's three retries, which begin at half a second
+
+
 async def _ask_keystone(service: Service, token: str, ids: RequestContext, allow_expired: bool) -> dict[str, Any] | None:
     """Keystone's token body, or None when it refuses the token. Raises EndpointDown."""
-    for attempt in (1, 2):
-        answer = await _validate(service, token, ids, allow_expired)
-        if answer.status == 200:
-            return answer.json()["token"]  # type: ignore[no-any-return]
-        if answer.status == 404:
-            return None
-        if answer.status != 401 or attempt == 2:
-            break
-        service.login.forget()  # our own token has gone stale
+    answer = await _patiently(service, token, ids, allow_expired)
+    if answer.status == 401:  # our own token has gone stale
+        service.login.forget()
+        answer = await _patiently(service, token, ids, allow_expired)
+    if answer.status == 200:
+        return answer.json()["token"]  # type: ignore[no-any-return]
+    if answer.status == 404:
+        return None
     raise EndpointDown(f"keystone answered {answer.status} to the validation of a token")
+
+
+async def _patiently(service: Service, token: str, ids: RequestContext, allow_expired: bool) -> Response:
+    """Keystone may be away for a moment: connections are tried again, answers are not."""
+    for pause in PAUSES:
+        try:
+            return await _validate(service, token, ids, allow_expired)
+        except EndpointDown:
+            await service.clock.sleep(pause)
+    return await _validate(service, token, ids, allow_expired)
 
 
 async def _validate(service: Service, token: str, ids: RequestContext, allow_expired: bool) -> Response:
@@ -118,6 +140,10 @@ async def _validate(service: Service, token: str, ids: RequestContext, allow_exp
         if fact is not None:
             fact.attributes["status"] = answer.status
     return answer
+
+
+def _expiry(found: dict[str, Any]) -> float:
+    return datetime.strptime(found["expires_at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
 
 
 def identity_of(found: dict[str, Any], service_token: dict[str, Any] | None, ids: RequestContext) -> RequestContext:

@@ -144,6 +144,8 @@ class Binding(BaseRoute):
             answer.headers["x-compute-request-id"] = incoming.ids.request_id
         elif self.service.name == "keystone":
             answer.headers["Vary"] = "X-Auth-Token"
+            if answer.status == 401:
+                answer.headers["WWW-Authenticate"] = f'Keystone uri="{self.service.url}/v3"'
         if fact is not None:
             fact.attributes["status"] = answer.status
         return answer

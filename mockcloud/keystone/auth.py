@@ -12,8 +12,9 @@ from mockcloud.http.errors import Forbidden, NotFound
 from mockcloud.http.reply import Json, Query, Reply
 from mockcloud.keystone import roles_of
 from mockcloud.keystone.catalog import build_catalog
-from mockcloud.keystone.credentials import Principal, authenticate, refusal, wanted_scope
+from mockcloud.keystone.credentials import Principal, authenticate, check_methods, check_rescoping, refusal
 from mockcloud.keystone.projects import project_view
+from mockcloud.keystone.scopes import named_scope, wanted_scope
 from mockcloud.keystone.tables import domains, projects
 from mockcloud.keystone.tokens import Payload, TokenError, Tokens
 from mockcloud.trace import step
@@ -30,9 +31,12 @@ async def create_token(ctx: Context, body: Json, query: Query) -> Reply:
 @step(1)
 async def _check_credentials(ctx: Context, auth: dict[str, Any]) -> tuple[Principal, str, str]:
     """The client's credentials arrive and are compared with what keystone knows."""
+    check_methods(auth["identity"])
+    named_scope(auth.get("scope"))  # what is malformed is said before what is wrong
     with ctx.db.transaction() as tx:
         principal = authenticate(tx, ctx.part(Tokens), auth["identity"], ctx.now())
         scope, scope_id = wanted_scope(tx, principal, auth.get("scope"))
+    check_rescoping(principal.parent, scope)
     return principal, scope, scope_id
 
 
@@ -53,14 +57,14 @@ async def _issue(ctx: Context, principal: Principal, scope: str, scope_id: str) 
 
 
 async def show_token(ctx: Context, headers: Mapping[str, str], query: Query) -> Reply:
-    payload, body = _subject(ctx, headers, "identity:validate_token", allow_expired="allow_expired" in query)
+    payload, body = _subject(ctx, headers, "identity:validate_token", _is_true(query.get("allow_expired")))
     if "nocatalog" in query:
         body = {name: value for name, value in body.items() if name != "catalog"}
     return Reply({"token": body}, headers={"X-Subject-Token": headers["x-subject-token"]})
 
 
 async def check_token(ctx: Context, headers: Mapping[str, str], query: Query) -> Reply:
-    _subject(ctx, headers, "identity:check_token", allow_expired="allow_expired" in query)
+    _subject(ctx, headers, "identity:check_token", _is_true(query.get("allow_expired")))
     return Reply(headers={"X-Subject-Token": headers["x-subject-token"]})
 
 
@@ -71,18 +75,32 @@ async def revoke_token(ctx: Context, headers: Mapping[str, str]) -> None:
 
 def _subject(ctx: Context, headers: Mapping[str, str], rule: str, allow_expired: bool = False) -> tuple[Payload, dict[str, Any]]:
     """The token that X-Subject-Token names: 404 unless it is good; 403 unless it is the caller's own or he may look."""
+    subject = headers.get("x-subject-token", "")
+    if not subject:
+        if not ctx.can(rule, {}):
+            raise _forbidden(rule)
+        raise NotFound("No token in the request")
     try:
-        payload, body = ctx.part(Tokens).validate(headers.get("x-subject-token", ""), allow_expired)
+        payload, body = ctx.part(Tokens).validate(subject, allow_expired)
     except TokenError as error:
         raise NotFound("Failed to validate token") from error
     if not ctx.can(rule, {"target.token.user_id": payload.user_id, "user_id": payload.user_id}):
-        raise Forbidden(f"You are not authorized to perform the requested action: {rule}.")
+        raise _forbidden(rule)
     return payload, body
 
 
+def _forbidden(rule: str) -> Forbidden:
+    return Forbidden(f"You are not authorized to perform the requested action: {rule}.")
+
+
+def _is_true(text: str | None) -> bool:
+    """As oslo.utils' bool_from_string."""
+    return (text or "").strip().lower() in ("t", "true", "on", "y", "yes", "1")
+
+
 async def show_auth_catalog(ctx: Context) -> Json:
-    if not (ctx.project_id or ctx.domain_id or ctx.system_scope):
-        raise Forbidden("You are not authorized to perform the requested action, identity:get_auth_catalog.")
+    if not ctx.project_id:
+        raise Forbidden("You are not authorized to perform the requested action.")
     with ctx.db.transaction() as tx:
         catalog = build_catalog(tx, ctx.project_id, ctx.user_id)
     return {"catalog": catalog, "links": {"self": ctx.url("/v3/auth/catalog")}}

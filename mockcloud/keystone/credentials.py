@@ -1,4 +1,4 @@
-"""Who somebody says to be: the authentication methods, and the scope that is asked for."""
+"""Who somebody says to be: the authentication methods, and what they bind the new token to."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 
 from mockcloud.db.engine import Row, Transaction
-from mockcloud.http.errors import BadRequest, Unauthorized
+from mockcloud.http.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from mockcloud.keystone.passwords import verify_password
-from mockcloud.keystone.tables import application_credentials, domains, projects, users
+from mockcloud.keystone.tables import application_credentials, domains, users
 from mockcloud.keystone.tokens import Payload, TokenError, Tokens
 
 Json = dict[str, Any]
@@ -27,65 +27,82 @@ class Principal:
     application_credential: Row | None = None
 
 
-def refusal() -> Unauthorized:
-    """One answer for every reason, so that nobody learns which."""
-    return Unauthorized("The request you have made requires authentication.")
+def refusal(message: str = "The request you have made requires authentication.") -> Unauthorized:
+    """One answer for every reason that could tell a stranger what exists."""
+    return Unauthorized(message)
+
+
+def expecting(attribute: str, target: str) -> BadRequest:
+    return BadRequest(
+        f"Expecting to find {attribute} in {target}. The server could not comply with the request since it is either malformed or "
+        "otherwise incorrect. The client is assumed to be in error."
+    )
+
+
+def check_methods(identity: Json) -> list[str]:
+    """The methods named, each once. Raises BadRequest for one without its part, Unauthorized for one that is not served."""
+    methods = list(dict.fromkeys(identity["methods"]))
+    for method in methods:
+        if method not in identity:
+            raise expecting(method, "identity")
+    if not set(methods) <= set(METHODS):
+        raise refusal("Attempted to authenticate with an unsupported method.")
+    return methods
 
 
 def authenticate(tx: Transaction, tokens: Tokens, identity: Json, now: datetime) -> Principal:
-    """Raises Unauthorized, or BadRequest for a method without its part."""
+    """Raises Unauthorized, or BadRequest for a method with half of its part."""
     principal: Principal | None = None
-    for method in identity["methods"]:
-        if method not in METHODS:
-            raise refusal()
-        if not isinstance(identity.get(method), dict):
-            raise BadRequest(f"Expecting to find {method} in identity. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")  # fmt: skip  # noqa: E501
+    for method in check_methods(identity):
         found = METHODS[method](tx, tokens, identity[method], now)
         if principal is not None and principal.user["id"] != found.user["id"]:
             raise refusal()
         principal = found if principal is None else _both(principal, found)
-    if principal is None:
-        raise refusal()
-    domain = tx.one(select(domains).where(domains.c.id == principal.user["domain_id"]))
-    if not principal.user["enabled"] or domain is None or not domain["enabled"]:
+    if principal is None or not principal.user["enabled"] or not _is_enabled(tx, principal.user["domain_id"]):
         raise refusal()
     return principal
 
 
 def _both(one: Principal, other: Principal) -> Principal:
-    return Principal(one.user, (*one.methods, *other.methods), one.parent or other.parent, one.application_credential)
+    credential = one.application_credential or other.application_credential
+    return Principal(one.user, (*one.methods, *other.methods), one.parent or other.parent, credential)
 
 
 def _by_password(tx: Transaction, tokens: Tokens, given: Json, now: datetime) -> Principal:
     asked = given.get("user")
-    if not isinstance(asked, dict):
-        raise BadRequest("Invalid input for field 'identity/password': 'user' is a required property")
+    if not asked:
+        raise expecting("user", "password")
     user = _user(tx, asked)
-    if not verify_password(str(asked.get("password", "")), user["password_hash"] if user else None) or user is None:
+    if not verify_password(asked.get("password", ""), user["password_hash"] if user else None) or user is None:
         raise refusal()
     return Principal(user, ("password",))
 
 
 def _by_token(tx: Transaction, tokens: Tokens, given: Json, now: datetime) -> Principal:
+    """The user of a token at hand: rescoping. 404 for a token that is none, as keystone has it."""
     try:
-        payload, _ = tokens.validate(str(given.get("id", "")))
+        payload, _ = tokens.validate(given["id"], within=tx)
     except TokenError as error:
-        raise refusal() from error
+        raise NotFound("Failed to validate token") from error
     if payload.application_credential_id:
-        raise refusal()  # such a token cannot be rescoped
+        raise _not_allowed("Using a delegated token to create another token is not allowed.")
     user = tx.one(select(users).where(users.c.id == payload.user_id))
     if user is None:
         raise refusal()
     return Principal(user, ("token",), parent=payload)
 
 
+def check_rescoping(parent: Payload | None, scope: str) -> None:
+    if parent is not None and parent.scope == "system" and scope in ("project", "domain"):
+        raise _not_allowed("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.")
+
+
+def _not_allowed(action: str) -> Forbidden:
+    return Forbidden(f"You are not authorized to perform the requested action: {action}.")
+
+
 def _by_application_credential(tx: Transaction, tokens: Tokens, given: Json, now: datetime) -> Principal:
-    table = application_credentials
-    if "id" in given:
-        row = tx.one(select(table).where(table.c.id == str(given["id"])))
-    else:
-        user = _user(tx, given["user"]) if isinstance(given.get("user"), dict) else None
-        row = tx.one(select(table).where(table.c.name == given.get("name"), table.c.user_id == user["id"])) if user else None
+    row = _credential(tx, given)
     if not verify_password(str(given.get("secret", "")), row["secret_hash"] if row else None) or row is None:
         raise refusal()
     if row["expires_at"] is not None and row["expires_at"] <= now:
@@ -96,53 +113,40 @@ def _by_application_credential(tx: Transaction, tokens: Tokens, given: Json, now
     return Principal(owner, ("application_credential",), application_credential=row)
 
 
+def _credential(tx: Transaction, given: Json) -> Row | None:
+    """By id, where keystone says 404 for one that is not there; or by its name and its user's."""
+    table = application_credentials
+    if given.get("id"):
+        row = tx.one(select(table).where(table.c.id == str(given["id"])))
+        if row is None:
+            raise NotFound(f"Could not find Application Credential: {given['id']}.")
+        return row
+    if not given.get("name"):
+        raise expecting("name or ID", "application credential")
+    if not isinstance(given.get("user"), dict):
+        raise expecting("user", "application credential")
+    user = _user(tx, given["user"])
+    return tx.one(select(table).where(table.c.name == str(given["name"]), table.c.user_id == user["id"])) if user else None
+
+
 METHODS = {"password": _by_password, "token": _by_token, "application_credential": _by_application_credential}
 
 
 def _user(tx: Transaction, asked: Json) -> Row | None:
-    if "id" in asked:
-        return tx.one(select(users).where(users.c.id == str(asked["id"])))
-    domain_id = _domain_id(tx, asked.get("domain") or {})
-    return tx.one(select(users).where(users.c.name == str(asked.get("name", "")), users.c.domain_id == domain_id))
+    if "name" not in asked:
+        return tx.one(select(users).where(users.c.id == str(asked.get("id", ""))))
+    if not isinstance(asked.get("domain"), dict):
+        raise expecting("domain", "user")
+    return tx.one(select(users).where(users.c.name == str(asked["name"]), users.c.domain_id == domain_id(tx, asked["domain"])))
 
 
-def _domain_id(tx: Transaction, asked: Json) -> str | None:
-    if "id" in asked:
-        return str(asked["id"])
-    found = tx.scalar(select(domains.c.id).where(domains.c.name == str(asked.get("name", ""))))
+def domain_id(tx: Transaction, asked: Json) -> str | None:
+    """Of the domain that `asked` names by its name or id."""
+    if "name" not in asked:
+        return str(asked.get("id", ""))
+    found = tx.scalar(select(domains.c.id).where(domains.c.name == str(asked["name"])))
     return str(found) if found else None
 
 
-def wanted_scope(tx: Transaction, principal: Principal, scope: Any) -> tuple[str, str]:
-    """(kind, id) of the scope asked for; without one, the user's default project, else none at all."""
-    if principal.application_credential is not None:
-        if scope:
-            raise refusal()
-        return "project", principal.application_credential["project_id"]
-    if scope == "unscoped":
-        return "", ""
-    if not scope:
-        default = principal.user["default_project_id"]
-        return ("project", default) if default and principal.parent is None else ("", "")
-    if not isinstance(scope, dict) or len(scope) != 1:
-        raise BadRequest("Invalid input for field 'scope': exactly one of project, domain, system or OS-TRUST:trust is expected.")
-    kind, asked = next(iter(scope.items()))
-    if kind == "system":
-        return "system", "system"
-    table = {"project": projects, "domain": domains}.get(kind)
-    if table is None or not isinstance(asked, dict):
-        raise refusal()
-    return kind, _scope_id(tx, table, asked)
-
-
-def _scope_id(tx: Transaction, table: Table, asked: Json) -> str:
-    if "id" in asked:
-        found = tx.scalar(select(table.c.id).where(table.c.id == str(asked["id"])))
-    else:
-        query = select(table.c.id).where(table.c.name == str(asked.get("name", "")))
-        if table is projects:
-            query = query.where(projects.c.domain_id == _domain_id(tx, asked.get("domain") or {}))
-        found = tx.scalar(query)
-    if found is None:
-        raise refusal()
-    return str(found)
+def _is_enabled(tx: Transaction, id_: str) -> bool:
+    return bool(tx.scalar(select(domains.c.enabled).where(domains.c.id == id_)))

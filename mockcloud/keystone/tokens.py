@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import event, select
+from sqlalchemy import event, or_, select
 
 from mockcloud.clock import Clock
 from mockcloud.db.engine import Database, Row, Transaction
@@ -101,14 +102,14 @@ class Tokens:
         text = self._fernet.encrypt(payload.encode()).decode().rstrip("=")
         return text, body
 
-    def validate(self, text: str, allow_expired: bool = False) -> tuple[Payload, Body]:
-        """Raises TokenError for anything that is not a good token now."""
+    def validate(self, text: str, allow_expired: bool = False, within: Transaction | None = None) -> tuple[Payload, Body]:
+        """Raises TokenError for anything that is not a good token now. `within`: a transaction that is already open."""
         kept = self._kept.get(text)
         if kept is not None and kept[0] == self._revision:
             payload, body = kept[1], kept[2]
         else:
             payload = self._open(text)
-            body = self._body(payload)
+            body = self._body(payload, within)
             self._kept[text] = (self._revision, payload, body)
             if len(self._kept) > self.KEPT:
                 self._kept.popitem(last=False)
@@ -125,6 +126,7 @@ class Tokens:
             raise TokenError("not a token of this cloud") from error
 
     def revoke(self, payload: Payload) -> None:
+        """The token, and those that were made from it: they carry its audit id behind their own."""
         with self._db.transaction() as tx:
             self._revoke(tx, audit_id=payload.audit_ids[0])
 
@@ -141,8 +143,8 @@ class Tokens:
     def _revoke(self, tx: Transaction, **what: str) -> None:
         tx.insert(revocation_events, issued_before=self._clock.now(), **what)
 
-    def _body(self, payload: Payload) -> Body:
-        with self._db.transaction() as tx:
+    def _body(self, payload: Payload, within: Transaction | None = None) -> Body:
+        with contextlib.nullcontext(within) if within else self._db.transaction() as tx:
             self._refuse_revoked(tx, payload)
             user = tx.one(select(users).where(users.c.id == payload.user_id))
             if user is None or not user["enabled"]:
@@ -164,16 +166,12 @@ class Tokens:
         issued = datetime.fromtimestamp(payload.issued, UTC).replace(tzinfo=None)
         table = revocation_events
         late = table.c.issued_before >= issued
-        found = tx.scalar(
-            select(table.c.id)
-            .where(
-                (table.c.audit_id == payload.audit_ids[0])
-                | ((table.c.user_id == payload.user_id) & late)
-                | ((table.c.project_id == (payload.scope_id if payload.scope == "project" else None)) & late)
-                | ((table.c.application_credential_id == (payload.application_credential_id or None)) & late)
-            )
-            .limit(1)
-        )
+        ended = [table.c.audit_id.in_(payload.audit_ids), (table.c.user_id == payload.user_id) & late]
+        if payload.scope == "project":
+            ended.append((table.c.project_id == payload.scope_id) & late)
+        if payload.application_credential_id:
+            ended.append(table.c.application_credential_id == payload.application_credential_id)
+        found = tx.scalar(select(table.c.id).where(or_(*ended)).limit(1))
         if found is not None:
             raise TokenError("revoked")
 
@@ -203,13 +201,8 @@ class Tokens:
         row = tx.one(select(application_credentials).where(application_credentials.c.id == payload.application_credential_id))
         if row is None:
             raise TokenError("its application credential is gone")
-        allowed = roles_of.with_implied(tx, row["roles"])
-        body["roles"] = [role for role in body.get("roles", ()) if role["id"] in allowed]
+        body["roles"] = [role for role in body.get("roles", ()) if role["id"] in row["roles"]]
         return {"id": row["id"], "name": row["name"], "restricted": not row["unrestricted"]}
-
-
-def rescoped(payload: Payload, scope: str, scope_id: str) -> Payload:
-    return replace(payload, scope=scope, scope_id=scope_id)
 
 
 def stamp(seconds: float) -> str:
