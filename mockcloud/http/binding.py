@@ -148,6 +148,8 @@ class Binding(BaseRoute):
                 answer.headers["WWW-Authenticate"] = f'Keystone uri="{self.service.url}/v3"'
         if fact is not None:
             fact.attributes["status"] = answer.status
+            if "X-Subject-Token" in answer.headers:
+                fact.attributes["issued_token"] = fingerprint(answer.headers["X-Subject-Token"])
         return answer
 
     async def _serve(self, incoming: Incoming, fact: Fact | None) -> Answer:
