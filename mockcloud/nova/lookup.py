@@ -1,15 +1,15 @@
-"""Servers by id, as far as the caller may see them."""
+"""Servers and flavors by id, as far as the caller may see them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
 from mockcloud.http.errors import NotFound
-from mockcloud.nova.tables import instances
+from mockcloud.nova.tables import flavor_projects, flavors, instances
 
 
 def is_admin(ctx: Context) -> bool:
@@ -34,3 +34,19 @@ def find_server(ctx: Context, tx: Transaction, server_id: str, rule: str = "") -
 def owner(row: Row) -> dict[str, Any]:
     """A server as the target of a policy."""
     return {"project_id": row["project_id"], "user_id": row["user_id"], "tenant_id": row["project_id"]}
+
+
+def visible_flavors(ctx: Context) -> Select[Any]:
+    """Public flavors, and the private ones that the caller's project was given."""
+    if is_admin(ctx):
+        return select(flavors)
+    given = select(flavor_projects.c.flavor_id).where(flavor_projects.c.project_id == ctx.project_id)
+    return select(flavors).where(or_(flavors.c.is_public, flavors.c.id.in_(given)))
+
+
+def find_flavor(ctx: Context, tx: Transaction, flavor_id: str) -> Row:
+    """By the id that the API shows (column `flavorid`)."""
+    row = tx.one(visible_flavors(ctx).where(flavors.c.flavorid == flavor_id))
+    if row is None:
+        raise NotFound(f"Flavor {flavor_id} could not be found.")
+    return row

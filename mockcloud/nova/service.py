@@ -5,18 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from mockcloud.http.service import Runtime, Service
-from mockcloud.nova import server_actions, versions
-from mockcloud.nova.tables import flavors, metadata
+from mockcloud.nova import (
+    flavor_access,
+    flavor_extra_specs,
+    flavors,
+    server_actions,
+    tables,
+    versions,
+)
 
-MODULES = [versions, server_actions]
+MODULES = [
+    flavor_access,
+    flavor_extra_specs,
+    flavors,
+    server_actions,
+    versions,
+]
 
 
 def build(runtime: Runtime) -> Service:
-    return Service("nova", runtime, MODULES, metadata)
+    return Service("nova", runtime, MODULES, tables.metadata)
 
 
 def seed(service: Service, data: dict[str, Any]) -> None:
     """`flavors`: flavorid, name, vcpus, memory_mb, root_gb, and if wanted any other column."""
     with service.db.transaction() as tx:
         for entry in data.get("flavors", ()):
-            tx.insert(flavors, created_at=service.clock.now(), **entry)
+            tx.insert(tables.flavors, created_at=service.clock.now(), **entry)

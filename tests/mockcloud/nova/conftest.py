@@ -16,6 +16,7 @@ from mockcloud.context import RequestContext
 from mockcloud.db.engine import Row
 from mockcloud.nova import tables
 from mockcloud.testing.client import Client, client
+from tests.mockcloud.nova.nova_user import Nova
 
 MakeCloud = Callable[..., Awaitable[Cloud]]
 LATEST = "2.104"
@@ -120,3 +121,23 @@ async def yard(make_cloud: MakeCloud) -> Yard:
     found = Yard(await make_cloud())
     await found.replace_workers()
     return found
+
+
+@pytest.fixture
+async def nova_cloud(make_cloud: MakeCloud) -> Cloud:
+    return await make_cloud(services=("keystone", "placement", "nova"))
+
+
+@pytest.fixture
+def user(nova_cloud: Cloud) -> Callable[[str], Nova]:
+    return lambda who: Nova(nova_cloud, client(nova_cloud, who))
+
+
+@pytest.fixture
+def member(user: Callable[[str], Nova]) -> Nova:
+    return user("member")
+
+
+@pytest.fixture
+def admin(user: Callable[[str], Nova]) -> Nova:
+    return user("admin")
