@@ -10,12 +10,13 @@ from sqlalchemy import Select, delete, or_, select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, Conflict, NotFound
+from mockcloud.http.errors import BadRequest, Conflict
 from mockcloud.http.reply import Json, Query
 from mockcloud.nova.links import links, next_links, select_page
 from mockcloud.nova.lookup import find_flavor, is_admin, visible_flavors
 from mockcloud.nova.tables import flavor_projects, flavors
 from mockcloud.nova.values import is_true, strict_bool
+
 
 async def list_flavors(ctx: Context, query: Query) -> Json:
     rows = _page(ctx, query)

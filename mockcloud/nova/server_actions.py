@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from mockcloud.db.engine import Transaction
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, Gone, NotFound, NotImplementedHere

@@ -80,6 +80,11 @@ async def test_users_read_and_administrators_write(member: Nova, admin: Nova) ->
     assert (await member.request("POST", PATH, {"extra_specs": {"a": "1"}})).status == 403
     assert (await member.request("PUT", f"{PATH}/a", {"a": "1"})).status == 403
     assert (await member.request("DELETE", f"{PATH}/a")).status == 403
-    for method, path, body in (("GET", "", None), ("POST", "", {"extra_specs": {"a": "1"}}), ("PUT", "/a", {"a": "1"}), ("DELETE", "/a", None)):
+    for method, path, body in (
+        ("GET", "", None),
+        ("POST", "", {"extra_specs": {"a": "1"}}),
+        ("PUT", "/a", {"a": "1"}),
+        ("DELETE", "/a", None),
+    ):
         answer = await admin.request(method, f"/flavors/none/os-extra_specs{path}", body)
         assert refusal(answer) == (404, "Flavor none could not be found.")

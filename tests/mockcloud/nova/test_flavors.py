@@ -13,8 +13,8 @@ from tests.mockcloud.nova.nova_user import Nova, refusal
 BIG = {"name": "big", "ram": 1024, "vcpus": 2, "disk": 10}
 
 
-async def _flavor(admin: Nova, version: str = "2.104", **values: Any) -> Any:
-    return (await admin.post("/flavors", {"flavor": {**BIG, **values}}, version))["flavor"]
+async def _flavor(admin: Nova, **values: Any) -> Any:
+    return (await admin.post("/flavors", {"flavor": {**BIG, **values}}))["flavor"]
 
 
 async def test_everybody_lists_the_public_flavors_by_id(member: Nova) -> None:
@@ -95,7 +95,7 @@ async def test_an_id_and_a_name_stand_for_one_flavor(admin: Nova, values: dict[s
         ({"ram": "0"}, "Invalid input for field/attribute ram. Value: 0. 0 is less than the minimum of 1"),
         ({"vcpus": "two"}, "Invalid input for field/attribute vcpus. Value: two. 'two' does not match '^[0-9]+$'"),
         ({"disk": -1}, "Invalid input for field/attribute disk. Value: -1. -1 is less than the minimum of 0"),
-        ({"disk": 2**31}, "Invalid input for field/attribute disk. Value: 2147483648. 2147483648 is greater than the maximum of 2147483647"),
+        ({"disk": 2**31}, "2147483648 is greater than the maximum of 2147483647"),
         ({"id": " x"}, "Invalid input for field/attribute id. Value:  x. ' x' does not match '^(?! )[a-zA-Z0-9. _-]+(?<! )$'"),
         ({"colour": "red"}, "Invalid input for field/attribute flavor. Value: {"),
         ({"rxtx_factor": 1}, "Additional properties are not allowed ('rxtx_factor' was unexpected)"),
