@@ -66,6 +66,7 @@ class Settings:
     service_down_time: float = 60.0
     volume_seconds: float = 0.0
     unbindable_hosts: tuple[str, ...] = ()  # hosts where neutron fails to bind a port
+    full_hosts: tuple[str, ...] = ()  # hosts whose compute refuses every claim, whatever the scheduler thought
     # scheduler: nova's own option names and, but for those marked, nova's defaults
     enabled_filters: str = (
         "RetryFilter,AvailabilityZoneFilter,ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,"

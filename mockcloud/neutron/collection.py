@@ -224,7 +224,7 @@ class Collection:
             if column.name in ("id", "project_id", "created_at", "updated_at", "revision_number"):
                 continue
             default = column.default.arg if column.default is not None else None
-            made[column.name] = default(None) if callable(default) else default
+            made[str.__str__(column.name)] = default(None) if callable(default) else default  # its own kind of str is no key for JSON
         return made
 
     # lists

@@ -19,7 +19,7 @@ from mockcloud.scheduler.resize import Resizes
 from mockcloud.scheduler.retries import MaxRetriesExceeded, attempt, with_attempt
 from mockcloud.scheduler.selection import Selections, Selector
 from mockcloud.scheduler.spec import RequestSpec, from_message
-from mockcloud.scheduler.turns import Turns
+from mockcloud.turns import Turns
 from mockcloud.trace import step
 
 LOG = logging.getLogger(__name__)

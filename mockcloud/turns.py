@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 
 class Turns:
-    """Requests of one key wait for each other: the members of a server group, or two copies of one message."""
+    """Work under one key waits its turn: the members of a server group, one server's operations, two copies of one message."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -1,0 +1,97 @@
+"""Why a server could not be built or changed: nova's names and sentences."""
+
+from __future__ import annotations
+
+from mockcloud.bus.base import RemoteError
+
+GONE = ("InstanceNotFound", "UnexpectedTaskStateError")
+
+
+def is_overtaken(error: BaseException) -> bool:
+    """Somebody deleted the server or put it to something else meanwhile: the work on it stops without a word."""
+    return isinstance(error, RemoteError) and error.type in GONE
+
+
+class BuildAbortException(Exception):
+    """No other host would do better."""
+
+    def __init__(self, instance_uuid: str, reason: str) -> None:
+        super().__init__(f"Build of instance {instance_uuid} aborted: {reason}")
+
+
+class RescheduledException(Exception):
+    """Another host may do better."""
+
+    def __init__(self, instance_uuid: str, reason: str) -> None:
+        super().__init__(f"Build of instance {instance_uuid} was re-scheduled: {reason}")
+
+
+class Final(Exception):
+    """Base of the reasons that end a build at once: they lie in the request, not in the host."""
+
+
+class ComputeResourcesUnavailable(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Insufficient compute resources: {reason}.")
+
+
+class AnswerLost(Exception):
+    """A step of the launch that must have an answer had none."""
+
+
+class InstanceDeployFailure(Exception):
+    """The hypervisor says that there is no running guest."""
+
+
+class AbilityMissing(Exception):
+    """The hypervisor's driver does not know how."""
+
+
+class ImageUnavailable(Exception):
+    """glance did not give the image."""
+
+
+class ImageCorrupt(Exception):
+    """The data does not have the checksum that glance knows."""
+
+
+class ImageNotActive(Final):
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"Image {image_id} is not active.")
+
+
+class FlavorMemoryTooSmall(Final):
+    def __init__(self) -> None:
+        super().__init__("Flavor's memory is too small for requested image.")
+
+
+class FlavorDiskSmallerThanImage(Final):
+    def __init__(self, flavor_size: int, image_size: int) -> None:
+        super().__init__(
+            f"Flavor's disk is too small for requested image. Flavor disk is {flavor_size} bytes, image is {image_size} bytes."
+        )
+
+
+class FlavorDiskSmallerThanMinDisk(Final):
+    def __init__(self, flavor_size: int, image_min_disk: int) -> None:
+        super().__init__(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f"Flavor disk is {flavor_size} bytes, minimum size is {image_min_disk} bytes."
+        )
+
+
+class NeutronFailed(Exception):
+    """neutron is away, broken, or does not know the caller."""
+
+
+class PortBindingFailed(Exception):
+    def __init__(self, port_id: str) -> None:
+        super().__init__(f"Binding failed for port {port_id}, please check neutron logs for more information.")
+
+
+class NetworkRefused(Final):
+    """neutron refuses what was asked for; its sentence, or nova's own."""
+
+
+class VolumeFailed(Exception):
+    """cinder did not do its part."""

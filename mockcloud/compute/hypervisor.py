@@ -1,0 +1,65 @@
+"""The driver behind its seam: every call to the hypervisor is a fact, and a missing ability says so."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from mockcloud.compute.drivers.base import Capacity, Device, Driver, Guest, GuestNotFound, Power, PowerState
+from mockcloud.compute.errors import AbilityMissing
+from mockcloud.trace import record_driver_call
+
+T = TypeVar("T")
+
+
+class Hypervisor:
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def run(self, name: str, guest_id: str, act: Awaitable[T]) -> T:
+        """`act` as the call `name` about a guest."""
+        async with record_driver_call(name, instance_uuid=guest_id):
+            return await act
+
+    def able(self, ability: type[T]) -> T:
+        """The driver as one that has an optional ability."""
+        if not isinstance(self._driver, ability):
+            raise AbilityMissing(f"The hypervisor's driver has no {ability.__name__.lower()}.")
+        return self._driver
+
+    async def capacity(self) -> Capacity:
+        return await self.run("capacity", "", self._driver.capacity())
+
+    async def power_states(self) -> dict[str, PowerState]:
+        return dict(await self.run("guests", "", self._driver.guests()))
+
+    async def power_state(self, guest_id: str) -> PowerState:
+        """NOSTATE when there is no such guest."""
+        return (await self.power_states()).get(guest_id, PowerState.NOSTATE)
+
+    async def spawn(self, guest: Guest) -> None:
+        await self.run("spawn", guest.id, self._driver.spawn(guest))
+
+    async def destroy(self, guest_id: str) -> None:
+        await self.run("destroy", guest_id, self._driver.destroy(guest_id))
+
+    async def power(self, guest_id: str, action: Power) -> None:
+        await self.run(action.value, guest_id, self._driver.power(guest_id, action))
+
+    async def attach(self, guest_id: str, device: Device) -> None:
+        await self.run("attach", guest_id, self._driver.attach(guest_id, device))
+
+    async def detach(self, guest_id: str, device_id: str) -> None:
+        """No such guest has no such device."""
+        try:
+            await self.run("detach", guest_id, self._driver.detach(guest_id, device_id))
+        except GuestNotFound:
+            return
+
+    async def console_output(self, guest_id: str) -> str:
+        return await self.run("console_output", guest_id, self._driver.console_output(guest_id))
+
+
+def instance_name(instance: dict[str, Any]) -> str:
+    """nova's default template: instance-%08x of the row's number."""
+    return f"instance-{instance['id']:08x}"

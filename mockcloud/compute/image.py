@@ -1,0 +1,126 @@
+"""Images as a compute sees them: asked of glance in the user's name, their data kept on the host."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mockcloud.clients import Clients, EndpointDown, Response
+from mockcloud.clock import Clock
+from mockcloud.compute.drivers.base import Image
+from mockcloud.compute.errors import (
+    FlavorDiskSmallerThanImage,
+    FlavorDiskSmallerThanMinDisk,
+    FlavorMemoryTooSmall,
+    ImageCorrupt,
+    ImageNotActive,
+    ImageUnavailable,
+)
+from mockcloud.context import RequestContext
+
+NUM_RETRIES = 3  # nova's [glance] num_retries, a second apart
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What glance answered: the image's body, and its data unless the host has it already."""
+
+    body: Mapping[str, Any]
+    data: AsyncIterator[bytes] | None
+
+
+class Images:
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clients, self._clock = clients, clock
+        self.folder = Path()  # of the hypervisor
+
+    async def ask(self, ctx: RequestContext, image_id: str) -> Asked:
+        """GET of the image, then of its data if the host does not have it yet."""
+        body = (await self._get(ctx, f"/v2/images/{image_id}")).json()
+        if body["status"] != "active":
+            raise ImageNotActive(image_id)
+        if self._path(body).exists():
+            return Asked(body, None)
+        answer = await self._get(ctx, f"/v2/images/{image_id}/file", stream=True)
+        return Asked(body, answer.stream)
+
+    async def receive(self, asked: Asked) -> Image:
+        """Reads the data to its end and compares the checksums."""
+        path = self._path(asked.body)
+        if asked.data is not None:
+            await self._keep(asked.body, asked.data, path)
+        return Image(asked.body, path)
+
+    async def upload(self, ctx: RequestContext, image_id: str, changes: Mapping[str, Any], data: AsyncIterator[bytes]) -> None:
+        """Fills a queued image."""
+        rest = self._clients.user(ctx)
+        patch = [{"op": "add", "path": f"/{name}", "value": value} for name, value in changes.items()]
+        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        answer = await rest.patch("image", f"/v2/images/{image_id}", json=patch, headers=headers)
+        if answer.ok:
+            octets = {"Content-Type": "application/octet-stream"}
+            answer = await rest.put("image", f"/v2/images/{image_id}/file", content=data, headers=octets)
+        if not answer.ok:
+            raise ImageUnavailable(f"Image {image_id} could not be written: {answer.status} {answer.message()}")
+
+    async def delete(self, ctx: RequestContext, image_id: str) -> None:
+        """Absence is success."""
+        await self._clients.user(ctx).delete("image", f"/v2/images/{image_id}")
+
+    async def _get(self, ctx: RequestContext, path: str, stream: bool = False) -> Response:
+        """A glance that is away or overloaded is asked again."""
+        for attempt in range(NUM_RETRIES + 1):
+            try:
+                answer = await self._clients.user(ctx).get("image", path, stream=stream)
+            except EndpointDown as error:
+                why = str(error)
+            else:
+                if answer.ok:
+                    return answer
+                why = f"{answer.status} {answer.message()}"
+                if answer.status != 503:
+                    break
+            if attempt < NUM_RETRIES:
+                await self._clock.sleep(1)
+        raise ImageUnavailable(f"Image at {path} could not be had from glance: {why}")
+
+    def _path(self, body: Mapping[str, Any]) -> Path:
+        return self.folder / f"{body['id']}-{body.get('checksum') or 'empty'}"
+
+    def _partial(self, body: Mapping[str, Any]) -> Path:
+        """Two launches may fetch one image at the same time."""
+        return self.folder / f"{body['id']}-{uuid.uuid4().hex}.part"
+
+    async def _keep(self, body: Mapping[str, Any], data: AsyncIterator[bytes], path: Path) -> None:
+        partial = self._partial(body)
+        md5, strong = hashlib.md5(usedforsecurity=False), hashlib.new(body.get("os_hash_algo") or "sha512")
+        try:
+            with partial.open("wb") as file:
+                async for chunk in data:
+                    md5.update(chunk)
+                    strong.update(chunk)
+                    file.write(chunk)
+            for known, found in ((body.get("checksum"), md5.hexdigest()), (body.get("os_hash_value"), strong.hexdigest())):
+                if known and known != found:
+                    raise ImageCorrupt(f"The data of image {body['id']} has the checksum {found}, not {known}.")
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def check_fits(image: Mapping[str, Any], flavor: Mapping[str, Any]) -> None:
+    """Raises what nova raises when the flavor is too small for the image. A flavor without a root disk takes any."""
+    if (image.get("min_ram") or 0) > flavor["memory_mb"]:
+        raise FlavorMemoryTooSmall
+    disk = flavor["root_gb"] * GIB
+    if not disk:
+        return
+    if (image.get("size") or 0) > disk:
+        raise FlavorDiskSmallerThanImage(disk, image["size"])
+    if (image.get("min_disk") or 0) * GIB > disk:
+        raise FlavorDiskSmallerThanMinDisk(disk, image["min_disk"] * GIB)
