@@ -10,6 +10,8 @@ from mockcloud.nova import (
     flavor_extra_specs,
     flavors,
     server_actions,
+    server_launch,
+    servers,
     tables,
     versions,
 )
@@ -19,6 +21,8 @@ MODULES = [
     flavor_extra_specs,
     flavors,
     server_actions,
+    server_launch,
+    servers,
     versions,
 ]
 
