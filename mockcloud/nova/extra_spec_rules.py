@@ -89,13 +89,15 @@ def check_extra_spec(name: str, value: str) -> None:
     """Raises nova's 400. Names outside the known namespaces are the operator's own."""
     for pattern, choice in TEXTS.items():
         if re.fullmatch(pattern, name):
-            return _check_text(value, choice)
+            _check_text(value, choice)
+            return
     for pattern, (least, most) in NUMBERS.items():
         if re.fullmatch(pattern, name):
-            return _check_number(value, least, most)
+            _check_number(value, least, most)
+            return
     if any(re.fullmatch(pattern, name) for pattern in FLAGS):
-        return _check_flag(value)
-    if ":" in name and re.fullmatch(NAMESPACES, name.split(":", 1)[0]):
+        _check_flag(value)
+    elif ":" in name and re.fullmatch(NAMESPACES, name.split(":", 1)[0]):
         raise BadRequest(f"Validation failed; extra spec '{name}' does not appear to be a valid extra spec.")
 
 

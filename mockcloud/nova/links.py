@@ -37,12 +37,20 @@ def next_links(ctx: Context, query: Query, path: str, rows: Sequence[Row], key: 
     return [{"rel": "next", "href": ctx.url(f"/v2.1/{path}?{urlencode(asked | {'marker': rows[-1][key]})}")}]
 
 
-def select_page(tx: Transaction, stmt: Select[Any], table: Table, query: Query, *, key: str, sort: Sequence[tuple[str, str]]) -> list[Row]:
-    """The rows behind the marker, at most `limit` of them."""
+def select_page(
+    tx: Transaction,
+    stmt: Select[Any],
+    table: Table,
+    query: Query,
+    *,
+    key: str,
+    sort: Sequence[tuple[str, str]] = (),
+    unknown: str = "marker [{}] not found",
+) -> list[Row]:
+    """The rows behind the marker (a value of `key`), at most `limit` of them; `unknown` words the 400 for a marker that is not there."""
     if limit_of(query) == 0:
         return []
-    marker = query.get("marker")
     try:
-        return page(tx, stmt, table, key=key, sort=sort, marker=marker, limit=limit_of(query))[0]
-    except MarkerNotFound:
-        raise BadRequest(f"marker [{marker}] not found") from None
+        return page(tx, stmt, table, key=key, sort=sort, marker=query.get("marker"), limit=limit_of(query))[0]
+    except MarkerNotFound as missing:
+        raise BadRequest(unknown.format(missing.marker)) from None
