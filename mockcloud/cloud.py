@@ -182,6 +182,9 @@ class Cloud:
         await asyncio.gather(*tasks, return_exceptions=True)
         self.faults.clear()
         await self.bus.close()
+        for service in self.services.values():
+            for close in service.closing:
+                close()
         for database in self._databases:
             database.close()
 

@@ -80,6 +80,11 @@ class Operation:
     def body_required(self) -> bool:
         return bool(self.source.get("requestBody", {}).get("required"))
 
+    @property
+    def checks_body(self) -> bool:
+        """The coroutine judges the body itself: the real service has sentences of its own for what is wrong with it."""
+        return bool(self.source.get("x-checks-body"))
+
     def query_schema(self, version: Version | None) -> dict[str, Any]:
         """An object schema over the query parameters; `additionalProperties` says if others are refused."""
         properties, required = {}, []

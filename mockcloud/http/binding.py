@@ -30,7 +30,6 @@ from mockcloud.http.errors import (
     InternalError,
     MethodNotAllowed,
     NotImplementedHere,
-    UnsupportedMediaType,
     render,
 )
 from mockcloud.http.microversion import Microversions
@@ -219,12 +218,14 @@ class Binding(BaseRoute):
             return None
         if not data:
             if operation is None or operation.body_required:
-                raise wording.malformed(self.service.name)
+                raise wording.no_body(self.service.name)
             return None
         media = incoming.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         allowed = operation.request_media if operation is not None else ("application/json",)
-        if media not in allowed and not (media == "application/x-www-form-urlencoded" and "user-agent" not in incoming.headers):
-            raise UnsupportedMediaType(f"Unsupported Content-Type {media}")
+        unnamed = media == "application/x-www-form-urlencoded" and "user-agent" not in incoming.headers
+        ignored = bool(self._info.get("any_media")) and "application/json" in allowed
+        if media not in allowed and not unnamed and not ignored:
+            raise wording.unsupported_media(self.service.name, media, allowed)
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -267,7 +268,7 @@ class Binding(BaseRoute):
         except Invalid as invalid:
             raise wording.invalid_query(name, invalid) from None
         try:
-            if body is not None or operation.body_required or operation.action is not None:
+            if not operation.checks_body and (body is not None or operation.body_required or operation.action is not None):
                 contract.check_body(body)
         except Invalid as invalid:
             if operation.action is not None:

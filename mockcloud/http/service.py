@@ -76,6 +76,7 @@ class Service:
     parts: dict[type, Any] = field(default_factory=dict)
     endpoints: list[Endpoint] = field(default_factory=list)  # served on the bus
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)  # run for as long as the cloud lives
+    closing: list[Callable[[], None]] = field(default_factory=list)  # run when the cloud has stopped
     authenticate: Callable[[Service, str], RequestContext | None] | None = None  # keystone alone knows tokens by itself
     database: Database | None = None
 

@@ -88,6 +88,12 @@ class Contract:
         return body if response is None or not response.cuts else prune(body, response.cuts)
 
 
+def checker(schema: dict[str, Any]) -> Callable[[Any], None]:
+    """A check for values that are not a whole body; what the schema refuses raises Invalid."""
+    validator = _compiled(schema)
+    return lambda value: _check(schema, validator, value, [])
+
+
 def _compiled(schema: dict[str, Any], keywords: dict[str, Any] | None = None) -> Any:
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats=FORMATS, keywords=keywords)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mockcloud.http.errors import ApiError, BadRequest, NotFound
+from mockcloud.http.errors import ApiError, BadRequest, NotFound, UnsupportedMediaType
 from mockcloud.http.validation import Invalid
 
 
@@ -69,6 +69,18 @@ def malformed(service: str) -> ApiError:
         "glance": "Malformed JSON in request body.",
     }
     return BadRequest(said[service], type="HTTPBadRequest")
+
+
+def no_body(service: str) -> ApiError:
+    return BadRequest("Body expected in request.") if service == "glance" else malformed(service)
+
+
+def unsupported_media(service: str, media: str, allowed: tuple[str, ...]) -> ApiError:
+    """A body of a kind that the operation does not read."""
+    if service == "glance":
+        wanted = ", ".join(sorted(allowed))
+        return UnsupportedMediaType(f"Image PATCH expects Content-Type one of: {wanted}", headers={"Accept-Patch": wanted})
+    return UnsupportedMediaType(f"Unsupported Content-Type {media}")
 
 
 def no_action(service: str, name: str) -> ApiError:
