@@ -7,8 +7,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from mockcloud.glance import discovery, image_data, images, members
+from mockcloud.glance import discovery, image_data, image_import, images, members
 from mockcloud.glance.formats import empty_qcow2
+from mockcloud.glance.states import recover
 from mockcloud.glance.store import Store
 from mockcloud.glance.tables import images as images_table
 from mockcloud.glance.tables import metadata
@@ -18,7 +19,11 @@ from mockcloud.http.service import Runtime, Service
 def build(runtime: Runtime) -> Service:
     folder = runtime.settings.state_dir
     store = Store(str(Path(folder) / "images") if folder else "")
-    return Service("glance", runtime, [discovery, images, image_data, members], metadata, parts={Store: store})
+    modules = [discovery, images, image_data, image_import, members]
+    service = Service("glance", runtime, modules, metadata, parts={Store: store}, closing=[store.close])
+    store.tidy()
+    recover(service)
+    return service
 
 
 def seed(service: Service, data: dict[str, Any]) -> None:

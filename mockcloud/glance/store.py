@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mockcloud.glance.formats import HEAD
+
 CHUNK = 64 * 1024
 
 
@@ -23,8 +25,26 @@ class Written:
     head: bytes  # the first bytes, for a look at the format
 
 
+class _Gauge:
+    """Measures data as it passes."""
+
+    def __init__(self) -> None:
+        self._md5, self._sha = hashlib.md5(usedforsecurity=False), hashlib.sha512()
+        self.size, self._head = 0, bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        if len(self._head) < HEAD:
+            self._head += chunk[: HEAD - len(self._head)]
+        self._md5.update(chunk)
+        self._sha.update(chunk)
+
+    def read(self) -> Written:
+        return Written(self.size, self._md5.hexdigest(), self._sha.hexdigest(), bytes(self._head))
+
+
 class Store:
-    """`folder` empty: a temporary one that goes with the cloud."""
+    """`folder` empty: a temporary one, gone at `close`. Neither way do the data pass through memory as a whole."""
 
     def __init__(self, folder: str = "", cap: int = 2**40) -> None:
         self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="mockcloud-images-")
@@ -32,27 +52,43 @@ class Store:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._cap = cap
 
+    def close(self) -> None:
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def tidy(self) -> None:
+        """Drops what an upload left behind when the process was killed."""
+        for partial in self._folder.glob("*.part"):
+            partial.unlink()
+
     def path(self, name: str) -> Path:
         return self._folder / name
 
+    def exists(self, name: str) -> bool:
+        return self.path(name).exists()
+
     async def write(self, name: str, data: AsyncIterator[bytes]) -> Written:
-        """Keeps all of it or nothing; hashes while it passes."""
-        md5, sha, size, head = hashlib.md5(usedforsecurity=False), hashlib.sha512(), 0, b""
-        partial = self.path(name + ".part")
+        """Keeps all of it or nothing."""
+        gauge, partial = _Gauge(), self.path(name + ".part")
         try:
             with partial.open("wb") as file:
                 async for chunk in data:
-                    size += len(chunk)
-                    if size > self._cap:
-                        raise TooBig(f"{size} bytes")
-                    head = (head + chunk)[:512] if len(head) < 512 else head
-                    md5.update(chunk)
-                    sha.update(chunk)
+                    gauge.add(chunk)
+                    if gauge.size > self._cap:
+                        raise TooBig(f"{gauge.size} bytes")
                     file.write(chunk)
             partial.rename(self.path(name))
         finally:
             partial.unlink(missing_ok=True)
-        return Written(size, md5.hexdigest(), sha.hexdigest(), head)
+        return gauge.read()
+
+    def measure(self, name: str) -> Written:
+        """Reads all of it: for a thread, where it is long."""
+        gauge = _Gauge()
+        with self.path(name).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                gauge.add(chunk)
+        return gauge.read()
 
     def rename(self, old: str, new: str) -> None:
         self.path(old).rename(self.path(new))
