@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
@@ -13,7 +13,8 @@ from mockcloud.nova import states
 from mockcloud.nova.action_log import record_action
 from mockcloud.nova.lookup import find_server, is_admin
 from mockcloud.nova.states import Action
-from mockcloud.nova.tables import instances
+from mockcloud.nova.tables import instances, services
+from mockcloud.nova.zones import is_up
 
 
 def start(ctx: Context, server_id: str, action: Action, **values: Any) -> Row:
@@ -36,6 +37,13 @@ def begin(ctx: Context, tx: Transaction, server: Row, action: Action, **values: 
 def check(ctx: Context, server: Row, action: Action) -> None:
     if problem := states.refusal(action, server, is_admin(ctx)):
         raise Conflict(problem)
+
+
+def check_host_up(ctx: Context, tx: Transaction, host: str | None) -> None:
+    """Without its compute an action would only wait."""
+    row = tx.one(select(services).where(services.c.host == host, services.c.binary == "nova-compute"))
+    if row is None or not is_up(row, ctx.now(), ctx.settings.service_down_time):
+        raise Conflict("Service is unavailable at this time.")
 
 
 def _save(ctx: Context, tx: Transaction, server: Row, action: Action, values: dict[str, Any]) -> None:
