@@ -16,7 +16,6 @@ from mockcloud.cinder.tables import volume_attachment, volumes
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row, Transaction
-from mockcloud.trace import step
 
 
 class VolumeNotFound(Exception):
@@ -144,7 +143,6 @@ class Connections:
         with self._db.transaction() as tx:
             tx.execute(update(volume_attachment).where(volume_attachment.c.id == attachment_id).values(**forgotten))
 
-    @step(27)
     async def _connect(self, volume: Row, connector: Any) -> dict[str, Any]:
         """The block device information that the compute receives."""
         if not isinstance(connector, dict) or not connector.get("initiator"):

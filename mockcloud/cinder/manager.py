@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 
 from mockcloud.cinder.backends import Backend, BackendError
 from mockcloud.cinder.connections import Connections
-from mockcloud.cinder.images import ImageTransferFailed, fetch_image, open_image, upload_image, volume_image_metadata
+from mockcloud.cinder.images import ImageTransferFailed, converted, fetch_image, open_image, upload_image, volume_image_metadata
 from mockcloud.cinder.lookup import attachments_of
 from mockcloud.cinder.registry import Registration
 from mockcloud.cinder.states import after_attachments
@@ -177,7 +177,8 @@ class VolumeManager(Connections):
         rest = self._component.clients.user(ctx)
         try:
             await self._work()
-            await upload_image(rest, image_id, self._backend.read(volume))
+            image = await fetch_image(rest, image_id)
+            await upload_image(rest, image_id, converted(self._backend.read(volume), image["disk_format"], volume["size"]))
         except FAILURES as error:
             detail = "Failed to upload volume to image at backend."
             self._fail_volume(ctx, volume, volume["previous_status"], "copy volume to image", detail, error)

@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from mockcloud import qcow2
 from mockcloud.glance import discovery, image_data, image_import, images, members
-from mockcloud.glance.formats import empty_qcow2
 from mockcloud.glance.states import recover
 from mockcloud.glance.store import Store
 from mockcloud.glance.tables import images as images_table
@@ -31,7 +31,7 @@ def seed(service: Service, data: dict[str, Any]) -> None:
     runtime, store = service.runtime, service.part(Store)
     for image in data["images"]:
         image_id = str(uuid.UUID(runtime.id_for("image", image["name"])))
-        disk = empty_qcow2(image["virtual_size"])
+        disk = qcow2.empty(image["virtual_size"])
         store.path(image_id).write_bytes(disk)
         with service.db.transaction() as tx:
             tx.insert(

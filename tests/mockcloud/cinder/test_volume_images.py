@@ -98,6 +98,25 @@ async def test_an_image_is_made_of_a_volume(owner: Cinder) -> None:
     assert made["id"].encode() in data
 
 
+async def test_an_image_of_a_volume_may_be_qcow2(owner: Cinder) -> None:
+    made = await owner.volume()
+    answer = await owner.act(made["id"], "os-volume_upload_image", {"image_name": "copy", "disk_format": "qcow2"})
+    image_id = answer.json()["os-volume_upload_image"]["image_id"]
+    assert (await owner.settled(made["id"]))["status"] == "available"
+    image = (await owner.rest.get("glance", f"/v2/images/{image_id}")).json()
+    assert (image["status"], image["disk_format"], image["virtual_size"]) == ("active", "qcow2", 2**30)
+
+
+async def test_a_format_that_no_volume_can_become_leaves_no_image(owner: Cinder) -> None:
+    made = await owner.volume()
+    answer = await owner.act(made["id"], "os-volume_upload_image", {"image_name": "copy", "disk_format": "vmdk"})
+    assert (await owner.settled(made["id"]))["status"] == "available"
+    image_id = answer.json()["os-volume_upload_image"]["image_id"]
+    assert (await owner.rest.get("glance", f"/v2/images/{image_id}")).status == 404
+    (message,) = (await owner.get("/messages"))["messages"]
+    assert message["user_message"].startswith("copy volume to image:")
+
+
 async def test_an_upload_that_glance_refuses_leaves_the_volume_as_it_was(owner: Cinder) -> None:
     made = await owner.volume()
     owner.cloud.down.add("glance")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mockcloud.glance.formats import empty_qcow2
+from mockcloud import qcow2
 from mockcloud.glance.store import CHUNK, Store
 from mockcloud.testing.client import client
 from tests.mockcloud.glance.conftest import OCTETS, Glance, MakeCloud, refusal
@@ -118,7 +118,7 @@ async def test_data_go_to_an_image_that_is_there(member: Glance) -> None:
     ("disk_format", "data", "sentence"),
     [
         ("qcow2", DATA, "Image disk_format qcow2 does not match stream data raw"),
-        ("vmdk", empty_qcow2(1), "Image disk_format vmdk does not match stream data qcow2"),
+        ("vmdk", qcow2.empty(1), "Image disk_format vmdk does not match stream data qcow2"),
         ("qcow2", b"QFI\xfb\0\0\0\2" + b"\1" * 30, "Image failed safety checks"),
     ],
 )
@@ -132,8 +132,8 @@ async def test_data_that_are_not_what_the_record_says_are_refused(member: Glance
 
 
 async def test_a_qcow2_tells_the_size_of_its_disk(member: Glance) -> None:
-    image = await member.image(empty_qcow2(5 * 2**30), disk_format="qcow2")
-    assert (image["virtual_size"], image["size"]) == (5 * 2**30, len(empty_qcow2(5 * 2**30)))
+    image = await member.image(qcow2.empty(5 * 2**30), disk_format="qcow2")
+    assert (image["virtual_size"], image["size"]) == (5 * 2**30, len(qcow2.empty(5 * 2**30)))
 
 
 async def _chunks(count: int, then: Callable[[], Any] | None = None) -> AsyncIterator[bytes]:
