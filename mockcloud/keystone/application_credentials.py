@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -17,7 +17,7 @@ from mockcloud.http.reply import Json, Query
 from mockcloud.keystone import roles_of
 from mockcloud.keystone.passwords import hash_password
 from mockcloud.keystone.tables import application_credentials as table
-from mockcloud.keystone.tables import projects, roles
+from mockcloud.keystone.tables import roles
 from mockcloud.keystone.tokens import Tokens
 
 
@@ -40,32 +40,28 @@ async def show_application_credential(ctx: Context, user_id: str, application_cr
 
 async def create_application_credential(ctx: Context, user_id: str, body: Json) -> Json:
     """Only by the user himself, for the project that his token is scoped to; the secret is shown this once."""
-    if user_id != ctx.user_id or not ctx.project_id:
-        raise Forbidden("You are not authorized to perform the requested action: identity:create_application_credential.")
-    payload, _ = ctx.part(Tokens).validate(ctx.token)
+    _allow(ctx, "create_application_credential", user_id)
+    _refuse_restricted(ctx)
     given = body["application_credential"]
-    if payload.application_credential_id and not _unrestricted(ctx, payload.application_credential_id):
-        raise Forbidden("Using method 'application_credential' is not allowed for managing additional application credentials.")
     secret = given.get("secret") or secrets.token_urlsafe(64)
     with ctx.db.transaction() as tx:
         row: Row = {
             "id": uuid.uuid4().hex,
             "name": given["name"],
             "user_id": user_id,
-            "project_id": ctx.project_id,
+            "project_id": _project(ctx),
             "system": None,
             "secret_hash": hash_password(secret),
             "description": given.get("description"),
             "expires_at": _expiry(given.get("expires_at"), ctx.now()),
-            "unrestricted": bool(given.get("unrestricted", False)),
+            "unrestricted": bool(given.get("unrestricted")),
             "roles": _roles(ctx, tx, given.get("roles")),
         }
         try:
             tx.insert(table, **row)
         except IntegrityError as error:
             raise Conflict(
-                "Conflict occurred attempting to store application_credential - Duplicate entry found with name "
-                f"{given['name']} at user ID {user_id}."
+                f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {given['name']}."
             ) from error
         return {"application_credential": _view(ctx, tx, row) | {"secret": secret}}
 
@@ -73,6 +69,7 @@ async def create_application_credential(ctx: Context, user_id: str, body: Json) 
 async def delete_application_credential(ctx: Context, user_id: str, application_credential_id: str) -> None:
     """Its tokens end with it."""
     _allow(ctx, "delete_application_credential", user_id)
+    _refuse_restricted(ctx)
     with ctx.db.transaction() as tx:
         row = _find(tx, user_id, application_credential_id)
         ctx.part(Tokens).revoke_application_credential(tx, row["id"])
@@ -83,8 +80,22 @@ def _allow(ctx: Context, rule: str, user_id: str) -> None:
     ctx.enforce(f"identity:{rule}", {"user_id": user_id, "target.user.id": user_id})
 
 
-def _unrestricted(ctx: Context, credential_id: str) -> bool:
-    return bool(ctx.db.scalar(select(table.c.unrestricted).where(table.c.id == credential_id)))
+def _refuse_restricted(ctx: Context) -> None:
+    """A program that was given a part of a user's rights makes itself no further ones, unless it is trusted to."""
+    payload, _ = ctx.part(Tokens).validate(ctx.token)
+    used = payload.application_credential_id
+    if used and not ctx.db.scalar(select(table.c.unrestricted).where(table.c.id == used)):
+        raise Forbidden(
+            "You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for "
+            "managing additional application credentials.."
+        )
+
+
+def _project(ctx: Context) -> str:
+    """Raises BadRequest for a token without a project: the credential would have nowhere to go."""
+    if not ctx.project_id:
+        raise BadRequest("Invalid application credential: a project-scoped token is required.")
+    return ctx.project_id
 
 
 def _find(tx: Transaction, user_id: str, credential_id: str) -> Row:
@@ -95,32 +106,39 @@ def _find(tx: Transaction, user_id: str, credential_id: str) -> Row:
 
 
 def _roles(ctx: Context, tx: Transaction, asked: list[dict[str, Any]] | None) -> list[str]:
-    """Ids of the roles asked for, which the user must have himself; without a wish, all of his."""
-    project = tx.one(select(projects).where(projects.c.id == ctx.project_id))
-    held = roles_of.project_roles(tx, ctx.user_id, project) if project else set()
+    """Ids of the roles asked for with those they imply, all of them in the caller's token; without a wish, the token's."""
+    _, token = ctx.part(Tokens).validate(ctx.token, within=tx)
+    held = {role["id"] for role in token.get("roles", ())}
     if not asked:
         return sorted(held)
-    wanted = []
-    for role in asked:
-        column, value = (roles.c.id, role["id"]) if "id" in role else (roles.c.name, role.get("name"))
-        found = tx.scalar(select(roles.c.id).where(column == value))
-        if found is None:
-            raise NotFound(f"Could not find role: {value}.")
-        if found not in held:
-            raise BadRequest(f"Invalid application credential: Could not find role assignment with role: {found}.")
-        wanted.append(found)
-    return wanted
+    wanted = roles_of.with_implied(tx, [_role_id(tx, role) for role in asked])
+    if not wanted <= held:
+        raise BadRequest("Invalid application credential: Cannot create an application credential with unassigned role")
+    return sorted(wanted)
+
+
+def _role_id(tx: Transaction, asked: dict[str, Any]) -> str:
+    column, value = (roles.c.id, asked["id"]) if "id" in asked else (roles.c.name, asked["name"])
+    found = tx.scalar(select(roles.c.id).where(column == value))
+    if found is None:
+        raise NotFound(f"Could not find role: {value}.")
+    return str(found)
+
+
+MALFORMED = "The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error."  # fmt: skip  # noqa: E501
 
 
 def _expiry(text: str | None, now: datetime) -> datetime | None:
-    if text is None:
+    """Naive UTC."""
+    if not text:
         return None
     try:
-        ends = datetime.fromisoformat(text.replace("Z", "+00:00")).replace(tzinfo=None)
+        ends = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
-        raise BadRequest(f"Invalid input for field 'expires_at': '{text}' is not a 'date-time'") from error
+        raise BadRequest(f"Timestamp not in expected format. {MALFORMED}") from error
+    ends = ends.astimezone(UTC).replace(tzinfo=None) if ends.tzinfo else ends
     if ends <= now:
-        raise BadRequest("Invalid expiration date: it is in the past.")
+        raise BadRequest(f"The 'expires_at' must not be before now. {MALFORMED}")
     return ends
 
 

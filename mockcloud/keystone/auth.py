@@ -57,7 +57,7 @@ async def _issue(ctx: Context, principal: Principal, scope: str, scope_id: str) 
 
 
 async def show_token(ctx: Context, headers: Mapping[str, str], query: Query) -> Reply:
-    payload, body = _subject(ctx, headers, "identity:validate_token", _is_true(query.get("allow_expired")))
+    _, body = _subject(ctx, headers, "identity:validate_token", _is_true(query.get("allow_expired")))
     if "nocatalog" in query:
         body = {name: value for name, value in body.items() if name != "catalog"}
     return Reply({"token": body}, headers={"X-Subject-Token": headers["x-subject-token"]})

@@ -1,4 +1,4 @@
-"""Projects and domains: the tree that resources belong to."""
+"""Projects: the tree that resources belong to."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from sqlalchemy import delete, select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import Conflict, Forbidden, NotFound
-from mockcloud.http.reply import Json, Reply
+from mockcloud.http.errors import BadRequest, Forbidden
+from mockcloud.http.reply import Json, Query
+from mockcloud.keystone import roles_of
 from mockcloud.keystone.collection import Collection
-from mockcloud.keystone.tables import application_credentials, assignments, groups, users
+from mockcloud.keystone.tables import application_credentials, assignments, users
 from mockcloud.keystone.tables import domains as domains_table
 from mockcloud.keystone.tables import projects as projects_table
 from mockcloud.keystone.tokens import Tokens
+
+MAX_DEPTH = 5  # keystone's max_project_tree_depth
 
 
 def project_view(ctx: Context, row: Row) -> Json:
@@ -23,110 +26,149 @@ def project_view(ctx: Context, row: Row) -> Json:
     return {**(row.get("extra") or {}), **shown, "is_domain": False, "links": links}
 
 
-def _check_parent(ctx: Context, tx: Transaction, row: Row) -> None:
+def _new_project(ctx: Context, tx: Transaction, row: Row) -> None:
+    if row["extra"].pop("is_domain", False):
+        raise BadRequest("Domains are made at /v3/domains.")
     if tx.one(select(domains_table).where(domains_table.c.id == row["domain_id"])) is None:
-        raise NotFound(f"Could not find domain: {row['domain_id']}.")
+        raise BadRequest(f"Could not find domain: {row['domain_id']}.")
     row["parent_id"] = row.get("parent_id") or row["domain_id"]
     if row["parent_id"] != row["domain_id"]:
-        parent = projects.find(tx, row["parent_id"])
-        if parent["domain_id"] != row["domain_id"]:
-            raise Forbidden("Cannot create a project in a domain other than its parent's.")
-    row["extra"].pop("is_domain", None)
+        _check_parent(tx, row)
 
 
-def _disabled(ctx: Context, tx: Transaction, row: Row) -> None:
+def _check_parent(tx: Transaction, row: Row) -> None:
+    parent = tx.one(select(projects_table).where(projects_table.c.id == row["parent_id"]))
+    if parent is None:
+        if tx.one(select(domains_table).where(domains_table.c.id == row["parent_id"])) is None:
+            raise BadRequest(f"Could not find project: {row['parent_id']}.")
+        raise BadRequest(
+            f"Cannot create project, the parent ({row['parent_id']}) is acting as a domain, but this project's domain id "
+            f"({row['domain_id']}) does not match the parent's id."
+        )
+    if parent["domain_id"] != row["domain_id"]:
+        raise BadRequest(
+            f"Cannot create project, since it specifies its domain_id {row['domain_id']}, but specifies a parent in a different domain "
+            f"({parent['domain_id']})."
+        )
+    above = [parent["id"], *roles_of.ancestors(tx, parent)]
+    disabled = tx.scalar(select(projects_table.c.id).where(projects_table.c.id.in_(above), projects_table.c.enabled.is_(False)).limit(1))
+    if disabled is not None:
+        raise BadRequest(f"cannot create a project in a branch containing a disabled project: {disabled}")
+    if len(above) >= MAX_DEPTH:
+        raise Forbidden(f"Max hierarchy depth reached for {parent['id']} branch.")
+
+
+def _changed_project(ctx: Context, tx: Transaction, row: Row) -> None:
     """A disabled project's tokens end at once, and do not come back with it."""
-    row["extra"].pop("is_domain", None)
-    if not row["enabled"]:
+    if row["extra"].pop("is_domain", False):
+        raise BadRequest("Update of `is_domain` is not allowed.")
+    old = projects.find(tx, row["id"])
+    if row["parent_id"] != old["parent_id"]:
+        raise Forbidden("Update of `parent_id` is not allowed.")
+    if old["enabled"] and not row["enabled"]:
+        if any(child["enabled"] for child in _below(tx, row["id"])):
+            raise Forbidden(f"Cannot disable project {row['id']} since its subtree contains enabled projects.")
         ctx.part(Tokens).revoke_project(tx, row["id"])
 
 
 def _project_gone(ctx: Context, tx: Transaction, row: Row) -> None:
-    if tx.scalar(select(projects_table.c.id).where(projects_table.c.parent_id == row["id"]).limit(1)) is not None:
-        raise Forbidden(f"Cannot delete the project {row['id']} since it is not a leaf in the hierarchy.")
+    if _below(tx, row["id"]):
+        raise Forbidden(
+            f"Cannot delete the project {row['id']} since it is not a leaf in the hierarchy. Use the cascade option if you want to "
+            "delete a whole subtree."
+        )
     ctx.part(Tokens).revoke_project(tx, row["id"])
     tx.execute(delete(assignments).where(assignments.c.target_type == "project", assignments.c.target_id == row["id"]))
     tx.execute(delete(application_credentials).where(application_credentials.c.project_id == row["id"]))
     tx.execute(update(users).where(users.c.default_project_id == row["id"]).values(default_project_id=None))
 
 
-def _domain_gone(ctx: Context, tx: Transaction, row: Row) -> None:
-    if row["enabled"]:
-        raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
-    for project in tx.all(select(projects_table).where(projects_table.c.domain_id == row["id"])):
-        ctx.part(Tokens).revoke_project(tx, project["id"])
-    for table in (projects_table, users, groups):
-        tx.execute(delete(table).where(table.c.domain_id == row["id"]))
-    tx.execute(delete(assignments).where(assignments.c.target_type == "domain", assignments.c.target_id == row["id"]))
+def _below(tx: Transaction, project_id: str) -> list[Row]:
+    """The whole subtree, parents before their children."""
+    found: list[Row] = []
+    level = [project_id]
+    while level:
+        rows = tx.all(select(projects_table).where(projects_table.c.parent_id.in_(level)))
+        found += rows
+        level = [row["id"] for row in rows]
+    return found
 
 
-def _project_target(row: Row) -> dict[str, Any]:
-    return {"project_id": row["id"], "target.project.id": row["id"], "target.project.domain_id": row["domain_id"]}
+def _tag_filters(ctx: Context, query: Query) -> list[Any]:
+    """`tags` all of, `tags-any` one of, and their opposites. Few projects, so the rows are judged here."""
+    wishes = {name: set(query[name].split(",")) for name in ("tags", "tags-any", "not-tags", "not-tags-any") if query.get(name)}
+    if not wishes:
+        return []
+    rows = ctx.db.all(select(projects_table.c.id, projects_table.c.tags))
+    fitting = [row["id"] for row in rows if all(_has_tags(set(row["tags"]), name, wish) for name, wish in wishes.items())]
+    return [projects_table.c.id.in_(fitting)]
+
+
+def _has_tags(tags: set[str], wish: str, wanted: set[str]) -> bool:
+    found = bool(tags & wanted) if wish.endswith("any") else wanted <= tags
+    return found != wish.startswith("not")
+
+
+def _filters(ctx: Context, query: Query) -> list[Any]:
+    no_domains = [projects_table.c.id.is_(None)] if query.get("is_domain") else []
+    return no_domains + _tag_filters(ctx, query)
 
 
 projects = Collection(
     "project",
     projects_table,
     "/v3/projects",
-    before_create=_check_parent,
-    before_update=_disabled,
+    before_create=_new_project,
+    before_update=_changed_project,
     before_delete=_project_gone,
     defaults={"enabled": True, "description": "", "tags": [], "options": {}},
-    target=_project_target,
+    verbs=("list", "create", "update", "delete"),
     view=project_view,
-)
-
-domains = Collection(
-    "domain",
-    domains_table,
-    "/v3/domains",
-    before_delete=_domain_gone,
-    defaults={"enabled": True, "description": "", "tags": [], "options": {}},
-    target=lambda row: {"target.domain.id": row["id"]},
+    filters=_filters,
+    named_twice=lambda row: (
+        "it is not permitted to have two projects with either the same name or same id in the same domain: "
+        f"name is {row['name']}, project id {row['id']}"
+    ),
 )
 
 
-async def list_project_tags(ctx: Context, project_id: str) -> Json:
+async def show_project(ctx: Context, project_id: str, query: Query) -> Json:
+    """With its parents or its subtree, as a list of what the caller has a role in, or as a tree of ids."""
+    for kind in ("parents", "subtree"):
+        if _is_set(query, f"{kind}_as_list") and _is_set(query, f"{kind}_as_ids"):
+            raise BadRequest(f"Cannot use {kind}_as_list and {kind}_as_ids query params at the same time.")
     with ctx.db.transaction() as tx:
-        return {"tags": sorted(projects.find(tx, project_id)["tags"]), "links": _tag_links(ctx, project_id)}
+        row = projects.allowed(ctx, tx, "get", project_id)
+        shown = project_view(ctx, row)
+        if _is_set(query, "parents_as_list"):
+            above = [projects.find(tx, id_) for id_ in roles_of.ancestors(tx, row)]
+            shown["parents"] = _reachable(ctx, tx, above)
+        elif _is_set(query, "parents_as_ids"):
+            shown["parents"] = _nested([*roles_of.ancestors(tx, row), row["domain_id"]])
+        if _is_set(query, "subtree_as_list"):
+            shown["subtree"] = _reachable(ctx, tx, _below(tx, project_id))
+        elif _is_set(query, "subtree_as_ids"):
+            shown["subtree"] = _tree(_below(tx, project_id), project_id)
+    return {"project": shown}
 
 
-async def update_project_tags(ctx: Context, project_id: str, body: Json) -> Json:
-    _keep_tags(ctx, project_id, lambda tags: body["tags"])
-    return {"tags": body["tags"], "links": _tag_links(ctx, project_id)}
+def _is_set(query: Query, name: str) -> bool:
+    """A flag needs no value; only 0 and false take it back."""
+    return name in query and str(query[name]).lower() not in ("0", "false")
 
 
-async def delete_project_tags(ctx: Context, project_id: str) -> None:
-    _keep_tags(ctx, project_id, lambda tags: [])
+def _reachable(ctx: Context, tx: Transaction, rows: list[Row]) -> list[Json]:
+    return [{"project": project_view(ctx, row)} for row in rows if roles_of.project_roles(tx, ctx.user_id, row)]
 
 
-async def check_project_tag(ctx: Context, project_id: str, value: str) -> None:
-    with ctx.db.transaction() as tx:
-        if value not in projects.find(tx, project_id)["tags"]:
-            raise NotFound(f"Could not find project tag: {value}.")
+def _nested(ids: list[str]) -> Json:
+    """`{parent: {its parent: ... None}}`."""
+    found: Json = None
+    for id_ in reversed(ids):
+        found = {id_: found}
+    return found
 
 
-async def create_project_tag(ctx: Context, project_id: str, value: str) -> Reply:
-    _keep_tags(ctx, project_id, lambda tags: [*tags, value] if value not in tags else tags)
-    return Reply(status=201, headers={"Location": ctx.url(f"/v3/projects/{project_id}/tags/{value}")})
-
-
-async def delete_project_tag(ctx: Context, project_id: str, value: str) -> None:
-    def without(tags: list[str]) -> list[str]:
-        if value not in tags:
-            raise NotFound(f"Could not find project tag: {value}.")
-        return [tag for tag in tags if tag != value]
-
-    _keep_tags(ctx, project_id, without)
-
-
-def _keep_tags(ctx: Context, project_id: str, change: Any) -> None:
-    with ctx.db.transaction() as tx:
-        tags = change(list(projects.find(tx, project_id)["tags"]))
-        if len(tags) > 80:
-            raise Conflict("A project has at most 80 tags.")
-        tx.execute(update(projects_table).where(projects_table.c.id == project_id).values(tags=tags))
-
-
-def _tag_links(ctx: Context, project_id: str) -> Json:
-    return {"self": ctx.url(f"/v3/projects/{project_id}/tags"), "previous": None, "next": None}
+def _tree(rows: list[Row], root: str) -> Json:
+    children = [row["id"] for row in rows if row["parent_id"] == root]
+    return {id_: _tree(rows, id_) for id_ in children} or None

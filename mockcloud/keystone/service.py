@@ -11,14 +11,20 @@ from mockcloud.http.service import Runtime, Service
 from mockcloud.keystone import (
     application_credentials,
     auth,
+    domains,
+    grants,
+    groups,
+    project_tags,
     projects,
+    role_assignments,
     roles,
     services,
     users,
     versions,
 )
 from mockcloud.keystone.passwords import hash_password
-from mockcloud.keystone.tables import assignments, domains, endpoints, implied_roles, metadata, regions
+from mockcloud.keystone.tables import assignments, endpoints, implied_roles, metadata, regions
+from mockcloud.keystone.tables import domains as domains_table
 from mockcloud.keystone.tables import projects as projects_table
 from mockcloud.keystone.tables import roles as roles_table
 from mockcloud.keystone.tables import services as services_table
@@ -27,7 +33,9 @@ from mockcloud.keystone.tokens import TokenError, Tokens
 
 
 def build(runtime: Runtime) -> Service:
-    modules = [versions, auth, users, projects, roles, services, application_credentials]
+    modules = [
+        versions, auth, users, groups, projects, project_tags, domains, roles, grants, role_assignments, services, application_credentials,
+    ]  # fmt: skip
     service = Service("keystone", runtime, modules, metadata, authenticate=authenticate)
     settings = runtime.settings
     service.parts[Tokens] = Tokens(service.db, runtime.clock, settings.token_life, settings.allow_expired_window)
@@ -48,9 +56,9 @@ def seed(service: Service, data: dict[str, Any]) -> None:
     """Domains, projects, users, roles and the catalog of the seed."""
     runtime = service.runtime
     with service.db.transaction() as tx:
-        tx.insert(domains, id="default", name="Default", description="The default domain", options={}, tags=[], extra={})
+        tx.insert(domains_table, id="default", name="Default", description="The default domain", options={}, tags=[], extra={})
         for name, implied in data["roles"].items():
-            tx.insert(roles_table, id=runtime.id_for("role", name), name=name, options={}, extra={})
+            tx.insert(roles_table, id=runtime.id_for("role", name), name=name, options={"immutable": True}, extra={})
             for other in implied or ():
                 tx.insert(implied_roles, prior_role_id=runtime.id_for("role", name), implied_role_id=runtime.id_for("role", other))
         for project in data["projects"]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import event, or_, select
+from sqlalchemy import ColumnElement, event, or_, select
 
 from mockcloud.clock import Clock
 from mockcloud.db.engine import Database, Row, Transaction
@@ -166,7 +166,7 @@ class Tokens:
         issued = datetime.fromtimestamp(payload.issued, UTC).replace(tzinfo=None)
         table = revocation_events
         late = table.c.issued_before >= issued
-        ended = [table.c.audit_id.in_(payload.audit_ids), (table.c.user_id == payload.user_id) & late]
+        ended: list[ColumnElement[bool]] = [table.c.audit_id.in_(payload.audit_ids), (table.c.user_id == payload.user_id) & late]
         if payload.scope == "project":
             ended.append((table.c.project_id == payload.scope_id) & late)
         if payload.application_credential_id:
