@@ -314,8 +314,9 @@ async def test_a_client_that_goes_away_before_the_scheduler_is_asked_leaves_noth
     yard.cloud.faults.add(7, "delay", "after", seconds=60.0)
     await yard.user("member").login()
     waiting = asyncio.create_task(launch(yard))
-    while not written(yard)[0]:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while not written(yard)[0]:  # noqa: ASYNC110 - the row is all that can be seen
+            await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert (written(yard), yard.scheduler.heard) == ([0, 0, 0, 0], [])

@@ -43,9 +43,10 @@ async def test_a_server_is_shown_with_everything_of_the_newest_version(yard: Yar
     who, row = yard.user("member"), yard.row
     server = (await get(yard, f"/servers/{id}"))["server"]
     bookmark = yard.cloud.urls["nova"]
+    address = {"version": 4, "addr": "10.0.0.5", "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": VIF["address"]}
     expected = {
         "id": id, "name": "a server", "status": "ACTIVE", "tenant_id": who.project_id, "user_id": who.user_id, "progress": 0,
-        "addresses": {"private": [{"version": 4, "addr": "10.0.0.5", "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": VIF["address"]}]},
+        "addresses": {"private": [address]},
         "hostId": hashlib.sha224(f"{who.project_id}compute1".encode()).hexdigest(), "metadata": {"a": "b"}, "tags": ["t"],
         "flavor": {"vcpus": 1, "ram": 512, "disk": 1, "ephemeral": 0, "swap": 0, "original_name": "m1.tiny", "extra_specs": {}},
         "accessIPv4": "", "accessIPv6": "", "config_drive": "", "key_name": None, "locked": False, "locked_reason": None,
