@@ -30,8 +30,9 @@ def invalid_body(service: str, invalid: Invalid) -> ApiError:
         if invalid.rule == "required":
             missing = invalid.message.split("'")[1]
             return BadRequest(f"Failed to parse request. Required attribute '{missing}' not specified", type="HTTPBadRequest")
-        name = where[-1] if where else "body"
-        return BadRequest(f"Invalid input for {name}. Reason: {invalid.message}.", type="HTTPBadRequest")
+        name = next((part for part in reversed(where) if isinstance(part, str)), "body")
+        reason = invalid.message.replace("is not a 'uuid'", "is not a valid UUID").replace("is not one of", "is not in")
+        return BadRequest(f"Invalid input for {name}. Reason: {reason}.", type="HTTPBadRequest")
     return BadRequest(f"Provided object does not match schema 'image': {invalid.message}")
 
 
@@ -49,6 +50,12 @@ def invalid_query(service: str, invalid: Invalid) -> ApiError:
     if service == "placement":
         return BadRequest(f"Invalid query string parameters: {invalid.message}", code="placement.query.bad_value")
     if service == "neutron":
+        if invalid.path[:1] == ["limit"]:
+            said = f"Bad limit request: Limit must be an integer 0 or greater and not '{invalid.value}'."
+            return BadRequest(said, type="BadRequest")
+        if invalid.path[:1] == ["sort_dir"]:
+            said = f"{[invalid.value]} is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
+            return BadRequest(said, type="HTTPBadRequest")
         return BadRequest(f"Invalid input for {'/'.join(map(str, invalid.path))}. Reason: {invalid.message}.", type="InvalidInput")
     return BadRequest(f"Invalid input for field '{'/'.join(map(str, invalid.path))}': {invalid.message}")
 
