@@ -65,6 +65,8 @@ class Settings:
     report_interval: float = 10.0
     service_down_time: float = 60.0
     volume_seconds: float = 0.0
+    # network
+    send_events_interval: float = 0.0  # seconds between two batches of events for nova; neutron: 2
     unbindable_hosts: tuple[str, ...] = ()  # hosts where neutron fails to bind a port
     full_hosts: tuple[str, ...] = ()  # hosts whose compute refuses every claim, whatever the scheduler thought
     # scheduler: nova's own option names and, but for those marked, nova's defaults

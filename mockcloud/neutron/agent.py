@@ -1,35 +1,37 @@
-"""The L2 agents of all hosts: what makes a bound port ACTIVE, and tells nova."""
+"""The L2 agents of all hosts: a bound port of a device becomes ACTIVE, and nova learns what happens to servers' ports."""
 
 from __future__ import annotations
 
-import logging
-
 from sqlalchemy import update
 
-from mockcloud.clients import Clients, EndpointDown
-from mockcloud.clock import Clock
-from mockcloud.context import RequestContext
-from mockcloud.db.engine import Database
+from mockcloud.db.engine import Row
+from mockcloud.http.service import Service
+from mockcloud.neutron.notifier import Notifier, event, is_server_port
 from mockcloud.neutron.tables import ports
-
-log = logging.getLogger(__name__)
 
 
 class Agent:
-    def __init__(self, db: Database, clock: Clock, clients: Clients) -> None:
-        self._db, self._clock, self._clients = db, clock, clients
+    def __init__(self, service: Service, notifier: Notifier) -> None:
+        self._service, self._notifier = service, notifier
 
-    async def wire(self, port_id: str, device_id: str, ctx: RequestContext) -> None:
-        """The port is up; nova learns it as `network-vif-plugged`. A nova that does not want to know is no error."""
-        await self._clock.sleep(0)
-        bound = update(ports).where(ports.c.id == port_id, ports.c.device_id == device_id, ports.c.binding_vif_type == "ovs")
-        with self._db.transaction() as tx:
-            if not tx.execute(bound.values(status="ACTIVE")):
-                return
-        event = {"name": "network-vif-plugged", "server_uuid": device_id, "tag": port_id, "status": "completed"}
-        try:
-            answer = await self._clients.own(ctx).post("compute", "/v2.1/os-server-external-events", json={"events": [event]})
-            if not answer.ok:
-                log.info("nova answered %s to the plugging of port %s", answer.status, port_id)
-        except EndpointDown as error:
-            log.info("nova was not told of port %s: %s", port_id, error)
+    def changed(self, old: Row | None, new: Row | None) -> None:
+        """After the commit that made (`old` is None), changed or deleted (`new` is None) a port."""
+        if new is None:
+            if old is not None and is_server_port(old):
+                self._notifier.queue(event("network-vif-deleted", old))
+            return
+        if old is not None and is_server_port(new):
+            self._notifier.queue(event("network-changed", new))
+        if old is not None and old["status"] == "ACTIVE" and new["status"] == "DOWN" and is_server_port(old):
+            self._notifier.queue(event("network-vif-unplugged", old, "completed"))
+        if new["binding_vif_type"] == "ovs" and new["device_id"] and new["status"] == "DOWN":
+            self._service.runtime.spawn(self._wire(new))
+
+    async def _wire(self, port: Row) -> None:
+        """The port is plugged, unless it was bound elsewhere or unbound meanwhile."""
+        await self._service.clock.sleep(0)
+        same = [ports.c[name] == port[name] for name in ("id", "device_id", "binding_host_id", "binding_vif_type", "status")]
+        with self._service.db.transaction() as tx:
+            wired = tx.execute(update(ports).where(*same).values(status="ACTIVE"))
+        if wired and is_server_port(port):
+            self._notifier.queue(event("network-vif-plugged", port, "completed"))

@@ -1,183 +1,169 @@
-"""Ports: addresses, MACs, binding and wiring."""
+"""Ports: MACs, addresses, security groups, binding to a host."""
 
 from __future__ import annotations
 
 import random
 from typing import Any
 
-from sqlalchemy import Table, delete, or_, select
+from sqlalchemy import Table, delete, select
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, Conflict
+from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json
-from mockcloud.neutron import ipam, quota
+from mockcloud.neutron import allocation, port_security, quota
 from mockcloud.neutron.agent import Agent
-from mockcloud.neutron.collection import Collection
-from mockcloud.neutron.networks import network_target, networks
-from mockcloud.neutron.security_groups import ensure_default_group
-from mockcloud.neutron.security_groups import security_groups as groups
+from mockcloud.neutron.collection import UNSET, Collection
+from mockcloud.neutron.networks import network_target
+from mockcloud.neutron.refusal import answered
 from mockcloud.neutron.tables import ipallocations, subnets
 from mockcloud.neutron.tables import networks as networks_table
 from mockcloud.neutron.tables import ports as table
+from mockcloud.neutron.tags import Tags
 
 MAC_TRIES = 16
 BINDING = ("binding:host_id", "binding:profile", "binding:vif_type", "binding:vif_details")
 UNBOUND = {"binding_vif_type": "unbound", "binding_vif_details": {}, "status": "DOWN"}
-BOUND = {"binding_vif_type": "ovs", "binding_vif_details": {"port_filter": True, "connectivity": "l2", "bridge_name": "br-int"}}
+FAILED = UNBOUND | {"binding_vif_type": "binding_failed"}
+BOUND = UNBOUND | {
+    "binding_vif_type": "ovs",
+    "binding_vif_details": {
+        "connectivity": "l2", "port_filter": True, "ovs_hybrid_plug": False, "datapath_type": "system", "bridge_name": "br-int",
+        "bound_drivers": {"0": "openvswitch"},
+    },
+}  # fmt: skip
+UNPLUGGED = ("unbound", "binding_failed")
+ROUTER_OWNED = ("network:router_interface", "network:router_gateway", "network:floatingip")
 
 
 def _new(ctx: Context, tx: Transaction, row: Row) -> None:
-    networks.find(ctx, tx, row["network_id"])
     quota.check(tx, row["project_id"], "port")
     _no_nulls(row)
+    network = tx.one(select(networks_table).where(networks_table.c.id == row["network_id"]))
+    if row["port_security_enabled"] is None and network is not None:
+        row["port_security_enabled"] = network["port_security_enabled"]
     row["mac_address"] = _mac(tx, row["network_id"], row["mac_address"])
-    _groups(ctx, tx, row)
-    _bind(ctx, row)
-    row["fixed_ips"] = _allocate(tx, row, row.pop("fixed_ips", None), [])
+    port_security.check_new(ctx, tx, row)
+    if row["binding_host_id"]:
+        _bind(ctx, row)
+    _allocate(tx, row, None if row["fixed_ips"] is UNSET else row["fixed_ips"], [])
 
 
 def _no_nulls(row: Row) -> None:
-    for name, empty in (("binding_host_id", ""), ("binding_profile", {}), ("extra_dhcp_opts", [])):
-        if row.get(name) is None:
+    for name, empty in (("binding_host_id", ""), ("binding_profile", {}), ("extra_dhcp_opts", []), ("security_groups", [])):
+        if row[name] is None:
             row[name] = empty
 
 
 def _mac(tx: Transaction, network_id: str, asked: str | None) -> str:
-    taken = {row["mac_address"] for row in tx.all(select(table.c.mac_address).where(table.c.network_id == network_id))}
+    """The address asked for, else a new one. The table's constraint keeps it the network's only one."""
+
+    def taken(mac: str) -> bool:
+        return tx.scalar(select(table.c.id).where(table.c.network_id == network_id, table.c.mac_address == mac)) is not None
+
     if asked is not None:
-        if asked.lower() in taken:
-            message = f"Unable to complete operation for network {network_id}. The mac address {asked} is in use."
+        mac = asked.lower().replace("-", ":")
+        if taken(mac):
+            message = f"Unable to complete operation for network {network_id}. The mac address {mac} is in use."
             raise Conflict(message, type="MacAddressInUse")
-        return asked.lower()
+        return mac
     for _ in range(MAC_TRIES):
         mac = "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))
-        if mac not in taken:
+        if not taken(mac):
             return mac
     raise Conflict(f"Unable to generate unique mac on network {network_id}.", type="MacAddressGenerationFailure")
 
 
-def _groups(ctx: Context, tx: Transaction, row: Row) -> None:
-    """The groups asked for, else the project's default one; none where port security is off, or on neutron's own ports."""
-    asked = row.get("security_groups")
-    if not row["port_security_enabled"]:
-        if asked:
-            raise Conflict("Port Security must be enabled in order to have allowed address pairs on a port.", type="PortSecurityAndIPRequiredForSecurityGroups")  # fmt: skip  # noqa: E501
-        row["security_groups"] = []
-    elif asked is None:
-        trusted = row["device_owner"].startswith("network:")
-        row["security_groups"] = [] if trusted else [ensure_default_group(ctx, tx, row["project_id"])]
-    else:
-        for group_id in asked:
-            groups.find(ctx, tx, group_id)
-
-
 def _bind(ctx: Context, row: Row) -> None:
-    """Binds to the host that is named, as the mechanism driver would."""
-    if not row["binding_host_id"]:
+    """Binds to the host that is named, as the mechanism driver would: there must be an agent, and the card a plain one."""
+    host = row["binding_host_id"]
+    if not host:
         row |= UNBOUND
-    elif row["binding_host_id"] in ctx.settings.unbindable_hosts:
-        row |= {"binding_vif_type": "binding_failed", "binding_vif_details": {}, "status": "DOWN"}
+    elif host in ctx.settings.unbindable_hosts or host not in {seed.name for seed in ctx.settings.hosts}:
+        row |= FAILED
     else:
-        row |= BOUND
+        row |= BOUND if row["binding_vnic_type"] == "normal" else FAILED
 
 
-def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, kept: list[Row]) -> list[Row]:
-    """Addresses for a port: as asked, or one of each version that the network has. Raises neutron's refusals."""
-    own = tx.all(select(subnets).where(subnets.c.network_id == port["network_id"]).order_by(subnets.c.created_at))
-    taken = _taken(tx, port["network_id"])
-    for allocation in kept:
-        taken[allocation["subnet_id"]].discard(allocation["ip_address"])
-    if asked is None:
-        wanted = [_automatic(port, [s for s in own if s["ip_version"] == version], taken) for version in (4, 6)]
-        return [found for found in wanted if found]
-    made = []
-    for wish in asked:
-        found = _asked_for(port, wish, own, taken)
-        taken.setdefault(found["subnet_id"], set()).add(found["ip_address"])
-        made.append(found)
-    return made
-
-
-def _taken(tx: Transaction, network_id: str) -> dict[str, set[str]]:
+def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, current: list[allocation.Allocation]) -> None:
+    """Sets the port's `fixed_ips`; `current` are its addresses so far."""
+    own = tx.all(select(subnets).where(subnets.c.network_id == port["network_id"]).order_by(subnets.c.created_at, subnets.c.id))
     taken: dict[str, set[str]] = {}
-    for row in tx.all(select(ipallocations).where(ipallocations.c.network_id == network_id)):
+    for row in tx.all(select(ipallocations).where(ipallocations.c.network_id == port["network_id"], ipallocations.c.port_id != port["id"])):
         taken.setdefault(row["subnet_id"], set()).add(row["ip_address"])
-    return taken
+    wanted = None if asked is None else allocation.kept_where_possible(asked, current)
+    for wish in wanted or ():
+        if "subnet_id" in wish and wish["subnet_id"] not in {subnet["id"] for subnet in own}:
+            _check_subnet_is_there(tx, wish["subnet_id"])
+    wishes = allocation.Wishes(port["network_id"], port["mac_address"], port["device_owner"], wanted)
+    with answered():
+        port["fixed_ips"] = allocation.allocate(wishes, own, taken)
 
 
-def _automatic(port: Row, candidates: list[Row], taken: dict[str, set[str]]) -> Row | None:
-    for subnet in candidates:
-        if address := ipam.next_free(subnet["allocation_pools"], taken.get(subnet["id"], ())):
-            return {"subnet_id": subnet["id"], "ip_address": address}
-    if candidates:
-        raise _exhausted(port["network_id"])
-    return None
-
-
-def _exhausted(network_id: str) -> Conflict:
-    return Conflict(f"No more IP addresses available on network {network_id}.", type="IpAddressGenerationFailure")
-
-
-def _asked_for(port: Row, wish: Json, own: list[Row], taken: dict[str, set[str]]) -> Row:
-    network_id = port["network_id"]
-    subnet = next((s for s in own if s["id"] == wish["subnet_id"]), None) if "subnet_id" in wish else None
-    if "subnet_id" in wish and subnet is None:
-        raise BadRequest(
-            f"Invalid input for operation: Failed to create port on network {network_id}, because fixed_ips included invalid subnet "
-            f"{wish['subnet_id']}.",
-            type="InvalidInput",
-        )
-    if "ip_address" not in wish:
-        assert subnet is not None  # the schema has one of the two
-        address = ipam.next_free(subnet["allocation_pools"], taken.get(subnet["id"], ()))
-        if address is None:
-            raise _exhausted(network_id)
-        return {"subnet_id": subnet["id"], "ip_address": address}
-    address = ipam.canonical(wish["ip_address"])
-    if subnet is None:
-        subnet = next((s for s in own if ipam.is_in(address, s["cidr"])), None)
-    if subnet is None:
-        raise BadRequest(f"IP address {address} is not a valid IP for any of the subnets on the specified network.", type="InvalidIpForNetwork")  # fmt: skip  # noqa: E501
-    if not ipam.is_usable(address, subnet["cidr"]):
-        raise BadRequest(f"IP address {address} is not a valid IP for the specified subnet.", type="InvalidIpForSubnet")
-    if address in taken.get(subnet["id"], ()):
-        raise Conflict(f"IP address {address} already allocated in subnet {subnet['id']}", type="IpAddressAlreadyAllocated")
-    return {"subnet_id": subnet["id"], "ip_address": address}
+def _check_subnet_is_there(tx: Transaction, subnet_id: str) -> None:
+    if tx.scalar(select(subnets.c.id).where(subnets.c.id == subnet_id)) is None:
+        raise NotFound(f"Subnet {subnet_id} could not be found.", type="SubnetNotFound")
 
 
 def _keep_addresses(ctx: Context, tx: Transaction, row: Row) -> None:
-    for position, allocation in enumerate(row["fixed_ips"]):
-        tx.insert(ipallocations, port_id=row["id"], network_id=row["network_id"], position=position, **allocation)
+    for position, allocated in enumerate(row["fixed_ips"]):
+        tx.insert(ipallocations, port_id=row["id"], network_id=row["network_id"], position=position, **allocated)
+
+
+def addresses(tx: Transaction, port_id: str) -> list[allocation.Allocation]:
+    """A port's fixed_ips."""
+    rows = tx.all(select(ipallocations).where(ipallocations.c.port_id == port_id).order_by(ipallocations.c.position))
+    return [{"subnet_id": row["subnet_id"], "ip_address": row["ip_address"]} for row in rows]
 
 
 def _changed(ctx: Context, tx: Transaction, old: Row, new: Row) -> None:
     _no_nulls(new)
     if new["mac_address"] != old["mac_address"]:
-        if old["binding_host_id"]:
-            raise Conflict(
-                f"Unable to complete operation on port {old['id']}, port is already bound, port type: {old['binding_vif_type']}, "
-                f"old_mac {old['mac_address']}, new_mac {new['mac_address']}.",
-                type="PortBound",
-            )
-        new["mac_address"] = _mac(tx, old["network_id"], new["mac_address"])
-    if new["security_groups"] != old["security_groups"] or new["port_security_enabled"] != old["port_security_enabled"]:
-        _groups(ctx, tx, new)
-    if new["binding_host_id"] != old["binding_host_id"]:
+        new["mac_address"] = _changed_mac(tx, old, new)
+    if new["binding_vnic_type"] != old["binding_vnic_type"] and old["binding_vif_type"] != "unbound":
+        raise Conflict(
+            f"Unable to complete operation on port {old['id']} for network {old['network_id']}. Port already has an attached device "
+            f"{old['device_id']}.",
+            type="PortInUse",
+        )
+    port_security.check_changed(ctx, tx, old, new)
+    if any(new[name] != old[name] for name in ("binding_host_id", "binding_vnic_type", "binding_profile")):
         _bind(ctx, new)
     if "fixed_ips" in new:
-        kept = tx.all(select(ipallocations).where(ipallocations.c.port_id == old["id"]))
-        new["fixed_ips"] = _allocate(tx, new, new["fixed_ips"], kept)
+        _allocate(tx, new, new["fixed_ips"], addresses(tx, old["id"]))
         tx.execute(delete(ipallocations).where(ipallocations.c.port_id == old["id"]))
         _keep_addresses(ctx, tx, new)
 
 
-def _gone(ctx: Context, tx: Transaction, row: Row) -> None:
-    if row["device_owner"] in ("network:router_interface", "network:router_gateway", "network:floatingip"):
+def _changed_mac(tx: Transaction, old: Row, new: Row) -> str:
+    asked = new["mac_address"].lower().replace("-", ":")
+    if asked == old["mac_address"]:
+        return str(old["mac_address"])
+    if new["device_owner"].startswith("network:"):
+        raise Conflict(
+            f"Operation mac address update is not supported for device_owner {new['device_owner']} on port {old['id']}.",
+            type="UnsupportedPortDeviceOwner",
+        )
+    if old["binding_vif_type"] not in UNPLUGGED:
+        raise Conflict(
+            f"Unable to complete operation on port {old['id']}, port is already bound, port type: {old['binding_vif_type']}, "
+            f"old_mac {old['mac_address']}, new_mac {asked}.",
+            type="PortBound",
+        )
+    return _mac(tx, old["network_id"], asked)
+
+
+def _check_deletable(ctx: Context, tx: Transaction, row: Row) -> None:
+    if row["device_owner"] in ROUTER_OWNED:
         raise Conflict(
             f"Port {row['id']} cannot be deleted directly via the port API: has device owner {row['device_owner']}.",
             type="ServicePortInUse",
         )
+    release(tx, row)
+
+
+def release(tx: Transaction, row: Row) -> None:
+    """Gives a port's addresses back."""
     tx.execute(delete(ipallocations).where(ipallocations.c.port_id == row["id"]))
 
 
@@ -187,13 +173,12 @@ def _more(ctx: Context, tx: Transaction, views: list[Json]) -> None:
     for row in tx.all(select(ipallocations).where(chosen).order_by(ipallocations.c.position)):
         by_port.setdefault(row["port_id"], []).append({"subnet_id": row["subnet_id"], "ip_address": row["ip_address"]})
     for view in views:
-        view |= {"fixed_ips": by_port.get(view["id"], []), "qos_policy_id": None}
+        view["fixed_ips"] = by_port.get(view["id"], [])
 
 
-def _wire(ctx: Context, row: Row) -> None:
-    """After the commit: the agent of the host sees the port."""
-    if row["binding_host_id"] and row["binding_vif_type"] == "ovs" and row["status"] == "DOWN" and row["device_id"]:
-        ctx.spawn(ctx.part(Agent).wire(row["id"], row["device_id"], ctx.request))
+def _tell_agent(ctx: Context, old: Row | None, new: Row | None) -> None:
+    agent: Agent = ctx.part(Agent)
+    agent.changed(old, new)
 
 
 def _visible(ctx: Context, port: Table) -> Any:
@@ -201,41 +186,42 @@ def _visible(ctx: Context, port: Table) -> Any:
 
 
 def _by_fixed_ip(values: list[str]) -> Any:
-    """`fixed_ips=ip_address=10.0.0.3` or `subnet_id=…`."""
-    conditions = []
+    """`fixed_ips=ip_address=10.0.0.3` or `subnet_id=…`: each of the names that are given, any of its values."""
+    wanted: dict[str, list[str]] = {}
     for value in values:
-        name, _, wanted = value.partition("=")
-        if name not in ("ip_address", "subnet_id"):
-            raise BadRequest(f"Invalid filter for fixed_ips: {value}", type="HTTPBadRequest")
-        conditions.append(table.c.id.in_(select(ipallocations.c.port_id).where(ipallocations.c[name] == wanted)))
-    return or_(*conditions)
+        name, equals, text = value.partition("=")
+        if not equals or name not in ("ip_address", "subnet_id"):
+            raise BadRequest(f"Invalid input for operation: '{value}' is not of the form <key>=[value].", type="InvalidInput")
+        wanted.setdefault(name, []).append(text)
+    chosen = [ipallocations.c[name].in_(texts) for name, texts in wanted.items()]
+    return table.c.id.in_(select(ipallocations.c.port_id).where(*chosen))
 
 
-class Ports(Collection):
-    """Groups that are not named are the default one; an empty list is none."""
-
-    def _defaults(self) -> Row:
-        return super()._defaults() | {"security_groups": None}
+def _by_mac(values: list[str]) -> Any:
+    return table.c.mac_address.in_([value.lower().replace("-", ":") for value in values])
 
 
-ports = Ports(
+ports = Collection(
     "port",
     table,
     "/v2.0/ports",
     kind="Port",
     sentence="Port {id} could not be found.",
     guarded=(
-        "mac_address", "fixed_ips", "device_owner", "port_security_enabled", "allowed_address_pairs", "binding:host_id",
+        "mac_address", "fixed_ips", "device_id", "device_owner", "port_security_enabled", "allowed_address_pairs", "binding:host_id",
         "binding:profile", "binding:vnic_type",
     ),
     hidden=BINDING,
+    # not named: addresses of the network's choice, the project's default group, the network's port security
+    defaults={"fixed_ips": UNSET, "security_groups": UNSET, "port_security_enabled": None},
     before_create=_new,
     after_create=_keep_addresses,
     before_update=_changed,
-    before_delete=_gone,
-    after_commit=_wire,
+    before_delete=_check_deletable,
+    after_commit=_tell_agent,
     more=_more,
     target=network_target,
     visible=_visible,
-    filters={"fixed_ips": _by_fixed_ip},
+    filters={"fixed_ips": _by_fixed_ip, "mac_address": _by_mac},
 )  # fmt: skip
+tags = Tags(ports)

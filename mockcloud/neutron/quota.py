@@ -1,4 +1,4 @@
-"""Quotas: what a project may have at most."""
+"""Quotas: what a project may have at most. Unlimited is -1."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from sqlalchemy import Table, delete, func, select
 
 from mockcloud.db.engine import Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import Conflict, Forbidden
+from mockcloud.http.errors import BadRequest, Conflict, Forbidden, NotFound
 from mockcloud.http.reply import Json
+from mockcloud.neutron import access
 from mockcloud.neutron.tables import networks, ports, quotas, security_group_rules, security_groups, subnets
 
 DEFAULTS = {
-    "network": 100, "subnet": 100, "port": 500, "security_group": 10, "security_group_rule": 100, "router": 10, "floatingip": 50,
-    "subnetpool": -1, "rbac_policy": 10, "trunk": -1,
+    "network": 100, "subnet": 100, "subnetpool": -1, "port": 500, "router": 10, "floatingip": 50, "rbac_policy": 10,
+    "security_group": 10, "security_group_rule": 100,
 }  # fmt: skip
 COUNTED: dict[str, Table] = {
     "network": networks, "subnet": subnets, "port": ports, "security_group": security_groups, "security_group_rule": security_group_rules,
@@ -39,25 +40,35 @@ def check(tx: Transaction, project_id: str, resource: str, more: int = 1) -> Non
 
 
 async def list_quotas(ctx: Context) -> Json:
+    """Those of the projects that have their own."""
     with ctx.db.transaction() as tx:
         projects = sorted({row["project_id"] for row in tx.all(select(quotas.c.project_id))})
-        if not ctx.can("context_is_admin"):
-            projects = [project for project in projects if project == ctx.project_id]
         return {"quotas": [limits(tx, project) | {"project_id": project, "tenant_id": project} for project in projects]}
 
 
 async def show_quota(ctx: Context, quota_project_id: str) -> Json:
-    _allow(ctx, quota_project_id)
+    _see(ctx, quota_project_id)
     with ctx.db.transaction() as tx:
         return {"quota": limits(tx, quota_project_id)}
 
 
 async def show_default_quota(ctx: Context, quota_project_id: str) -> Json:
+    _see(ctx, quota_project_id)
     return {"quota": dict(DEFAULTS)}
 
 
+async def show_quota_project(ctx: Context) -> Json:
+    return {"project": {"project_id": ctx.project_id}}
+
+
+async def show_quota_tenant(ctx: Context) -> Json:
+    return {"tenant": {"tenant_id": ctx.project_id}}
+
+
 async def show_quota_details(ctx: Context, quota_project_id: str) -> Json:
-    _allow(ctx, quota_project_id)
+    if quota_project_id != ctx.project_id and not ctx.can("context_is_admin"):
+        reason = "Only admin is authorized to access quotas for another project"
+        raise Forbidden(f"User does not have admin privileges: {reason}.", type="AdminRequired")
     with ctx.db.transaction() as tx:
         found = limits(tx, quota_project_id)
         shown = {name: {"limit": limit, "used": used(tx, quota_project_id, name), "reserved": 0} for name, limit in found.items()}
@@ -65,21 +76,26 @@ async def show_quota_details(ctx: Context, quota_project_id: str) -> Json:
 
 
 async def update_quota(ctx: Context, quota_project_id: str, body: Json) -> Json:
+    """Not below what is used, unless `force` says so."""
+    asked = {name: int(limit) for name, limit in body["quota"].items() if name in DEFAULTS}
     with ctx.db.transaction() as tx:
-        for resource, limit in body["quota"].items():
-            if resource in DEFAULTS:
-                mine = (quotas.c.project_id == quota_project_id) & (quotas.c.resource == resource)
-                tx.execute(delete(quotas).where(mine))
-                tx.insert(quotas, project_id=quota_project_id, resource=resource, limit=limit)
+        for resource, limit in asked.items():
+            if body["quota"].get("force") is not True and 0 <= limit < (count := used(tx, quota_project_id, resource)):
+                raise BadRequest(
+                    f"Quota limit {limit} for {resource} must be greater than or equal to already used {count}", type="HTTPBadRequest"
+                )
+            tx.execute(delete(quotas).where(quotas.c.project_id == quota_project_id, quotas.c.resource == resource))
+            tx.insert(quotas, project_id=quota_project_id, resource=resource, limit=limit)
         return {"quota": limits(tx, quota_project_id)}
 
 
 async def delete_quota(ctx: Context, quota_project_id: str) -> None:
     with ctx.db.transaction() as tx:
-        tx.execute(delete(quotas).where(quotas.c.project_id == quota_project_id))
+        if not tx.execute(delete(quotas).where(quotas.c.project_id == quota_project_id)):
+            raise NotFound(f"Quota for project {quota_project_id} could not be found.", type="TenantQuotaNotFound")
 
 
-def _allow(ctx: Context, project_id: str) -> None:
-    """As nova needs it: a member reads the quota of its own project."""
-    if not ctx.can("get_quota", {"project_id": project_id}) and project_id != ctx.project_id:
-        raise Forbidden("(rule:get_quota) is disallowed by policy", type="PolicyNotAuthorized")
+def _see(ctx: Context, project_id: str) -> None:
+    """One's own is for everybody."""
+    if project_id != ctx.project_id:
+        access.enforce(ctx, "get_quota", {"project_id": ctx.project_id})

@@ -6,17 +6,31 @@ import uuid
 from typing import Any
 
 from mockcloud.http.service import Runtime, Service
-from mockcloud.neutron import discovery, ipam, networks, ports, quota, security_groups, subnets
+from mockcloud.neutron import (
+    agents,
+    availability,
+    discovery,
+    ipam,
+    networks,
+    ports,
+    quota,
+    security_group_rules,
+    security_groups,
+    segments,
+    subnets,
+)
 from mockcloud.neutron.agent import Agent
+from mockcloud.neutron.notifier import Notifier
 from mockcloud.neutron.tables import metadata
 from mockcloud.neutron.tables import networks as networks_table
 from mockcloud.neutron.tables import subnets as subnets_table
 
 
 def build(runtime: Runtime) -> Service:
-    modules = [discovery, networks, subnets, ports, security_groups, quota]
+    modules = [discovery, agents, networks, availability, subnets, ports, security_groups, security_group_rules, quota]
     service = Service("neutron", runtime, modules, metadata)
-    service.parts[Agent] = Agent(service.db, runtime.clock, service.clients)
+    service.parts[Notifier] = Notifier(service)
+    service.parts[Agent] = Agent(service, service.part(Notifier))
     return service
 
 
@@ -31,7 +45,7 @@ def seed(service: Service, data: dict[str, Any]) -> None:
         with service.db.transaction() as tx:
             tx.insert(
                 networks_table, id=network_id, name=network["name"], router_external=bool(network.get("external")),
-                availability_zone_hints=[], provider_segmentation_id=number, **shared,
+                availability_zone_hints=[], provider_segmentation_id=number, mtu=segments.mtu_for(segments.DEFAULT_TYPE), **shared,
             )  # fmt: skip
             tx.insert(
                 subnets_table, id=str(uuid.UUID(runtime.id_for("subnet", network["name"]))), name=f"{network['name']}-subnet",

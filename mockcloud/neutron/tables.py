@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy.schema import SchemaItem
 
 from mockcloud.db.columns import timestamp
+from mockcloud.neutron.segments import DEFAULT_TYPE
 
 metadata = MetaData()
 
 
-def _standard(name: str, *columns: object, named: bool = True) -> Table:
+def _standard(name: str, *columns: SchemaItem, named: bool = True) -> Table:
     """A resource's table: the attributes that all of neutron's resources have, and its own."""
-    shared = [
+    shared: list[SchemaItem] = [
         Column("id", String(36), primary_key=True),
         Column("project_id", String(255), nullable=False, index=True),
         Column("description", String(255), nullable=False, default=""),
@@ -22,7 +24,7 @@ def _standard(name: str, *columns: object, named: bool = True) -> Table:
     ]
     if named:
         shared.append(Column("name", String(255), nullable=False, default=""))
-    return Table(name, metadata, *shared, *columns)  # type: ignore[arg-type]
+    return Table(name, metadata, *shared, *columns)
 
 
 networks = _standard(
@@ -33,17 +35,16 @@ networks = _standard(
     Column("router_external", Boolean, nullable=False, default=False),
     Column("is_default", Boolean, nullable=False, default=False),
     Column("port_security_enabled", Boolean, nullable=False, default=True),
-    Column("mtu", Integer, nullable=False, default=1450),
+    Column("mtu", Integer, nullable=False, default=0),
     Column("availability_zone_hints", JSON, nullable=False, default=list),
-    Column("dns_domain", String(255), nullable=False, default=""),
-    Column("provider_network_type", String(32), nullable=False, default="vxlan"),
+    Column("provider_network_type", String(32), nullable=False, default=DEFAULT_TYPE),
     Column("provider_physical_network", String(64)),
     Column("provider_segmentation_id", Integer),
 )
 
 subnets = _standard(
     "subnets",
-    Column("network_id", String(36), nullable=False, index=True),
+    Column("network_id", String(36), ForeignKey("networks.id"), nullable=False, index=True),
     Column("ip_version", Integer, nullable=False),
     Column("cidr", String(64), nullable=False),
     Column("gateway_ip", String(64)),
@@ -54,12 +55,11 @@ subnets = _standard(
     Column("ipv6_ra_mode", String(16)),
     Column("ipv6_address_mode", String(16)),
     Column("service_types", JSON, nullable=False, default=list),
-    Column("dns_publish_fixed_ip", Boolean, nullable=False, default=False),
 )
 
 ports = _standard(
     "ports",
-    Column("network_id", String(36), nullable=False, index=True),
+    Column("network_id", String(36), ForeignKey("networks.id"), nullable=False, index=True),
     Column("status", String(16), nullable=False, default="DOWN"),
     Column("admin_state_up", Boolean, nullable=False, default=True),
     Column("mac_address", String(32), nullable=False),
@@ -69,7 +69,6 @@ ports = _standard(
     Column("port_security_enabled", Boolean, nullable=False, default=True),
     Column("allowed_address_pairs", JSON, nullable=False, default=list),
     Column("extra_dhcp_opts", JSON, nullable=False, default=list),
-    Column("dns_name", String(255), nullable=False, default=""),
     Column("binding_host_id", String(255), nullable=False, default=""),
     Column("binding_profile", JSON, nullable=False, default=dict),
     Column("binding_vnic_type", String(64), nullable=False, default="normal"),
@@ -81,11 +80,11 @@ ports = _standard(
 ipallocations = Table(
     "ipallocations",
     metadata,
-    Column("subnet_id", String(36), primary_key=True),
+    Column("subnet_id", String(36), ForeignKey("subnets.id"), primary_key=True),
     Column("ip_address", String(64), primary_key=True),
-    Column("port_id", String(36), nullable=False, index=True),
+    Column("port_id", String(36), ForeignKey("ports.id"), nullable=False, index=True),
     Column("network_id", String(36), nullable=False),
-    Column("position", Integer, nullable=False, default=0),
+    Column("position", Integer, nullable=False, default=0),  # in the port's fixed_ips
 )
 
 security_groups = _standard(
@@ -94,9 +93,16 @@ security_groups = _standard(
     Column("shared", Boolean, nullable=False, default=False),
 )
 
+default_security_group = Table(  # which of a project's groups is its default one
+    "default_security_group",
+    metadata,
+    Column("project_id", String(255), primary_key=True),
+    Column("security_group_id", String(36), ForeignKey("security_groups.id", ondelete="CASCADE"), nullable=False),
+)
+
 security_group_rules = _standard(
     "security_group_rules",
-    Column("security_group_id", String(36), nullable=False, index=True),
+    Column("security_group_id", String(36), ForeignKey("security_groups.id"), nullable=False, index=True),
     Column("direction", String(8), nullable=False),
     Column("ethertype", String(8), nullable=False),
     Column("protocol", String(40)),
