@@ -1,0 +1,60 @@
+"""A fault at any step, of any kind, ends in a clean state: the server runs, or failed with a reason, or was refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockcloud.cloud import Cloud
+from mockcloud.faults import KINDS
+from mockcloud.testing.client import client
+from tests.e2e import launching
+
+pytestmark = pytest.mark.timeout(60)
+
+STEPS = range(1, 29)
+
+
+async def launch_and_clean(cloud: Cloud, step: int, kind: str, when: str, **options: object) -> str:
+    """How the launch ended; an AssertionError when something of it stays after its deletion."""
+    member = client(cloud, "member")
+    given = await launching.prepare(cloud, member)
+    cloud.faults.foreign = await cloud.foreign_identity()
+    cloud.faults.add(step, kind, when, **options)
+    try:
+        await member.login()
+        answer = await launching.boot(member, given, given.volume_ids[0])
+    except PermissionError:
+        answer = None
+    cloud_side = client(cloud, "member") if answer is None else member
+    if answer is None or answer.status != 202:
+        cloud.faults.clear()
+    ends = []
+    for server_id in await launching.server_ids(cloud_side):
+        server = await launching.settled(cloud, cloud_side, server_id)
+        ends.append(server["status"])
+        if server["status"] == "ERROR":
+            assert server["fault"]["code"] == 500
+            assert server["fault"]["message"]
+    cloud.faults.clear()
+    for server_id in await launching.server_ids(cloud_side):
+        await launching.delete(cloud, cloud_side, server_id)
+    await launching.nothing_left(cloud)
+    return ends[0] if ends else "refused"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_fault_at_any_step_leaves_nothing_behind(cloud: Cloud, step: int, when: str) -> None:
+    end = await launch_and_clean(cloud, step, "fail", when)
+    assert end in ("ACTIVE", "ERROR", "refused")
+
+
+@pytest.mark.parametrize("step", range(13, 29))
+async def test_a_step_that_always_fails_ends_in_error(cloud: Cloud, step: int) -> None:
+    assert await launch_and_clean(cloud, step, "fail", "before", count=None) == "ERROR"
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"fail", "delay"}))
+@pytest.mark.parametrize("step", STEPS)
+async def test_no_other_kind_of_fault_leaves_anything_behind(cloud: Cloud, step: int, kind: str) -> None:
+    await launch_and_clean(cloud, step, kind, "before")
