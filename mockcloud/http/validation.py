@@ -144,10 +144,16 @@ def _is_name(text: str) -> bool:
     return _is_printable(text) and all(unicodedata.category(char) != "Zs" for char in ends)
 
 
+def _is_spaced_name(text: str) -> bool:
+    """Spaces at the ends are taken off later; something has to be left."""
+    return _is_printable(text) and bool(text.strip())
+
+
 FORMATS: dict[str, Callable[[str], bool]] = {
     "uuid": _is_uuid,
     "printable": _is_printable,
     "name": _is_name,
+    "spaced_name": _is_spaced_name,
     "az_name": lambda text: _is_name(text) and ":" not in text,
 }
 

@@ -38,6 +38,7 @@ def invalid_body(service: str, invalid: Invalid) -> ApiError:
 
 NAMES = {  # nova's formats of names
     "name": "printable characters. Can not start or end with whitespace.",
+    "spaced_name": "printable characters with at least one non space character",
     "az_name": "printable characters except :.Can not start or end with whitespace.",
 }
 

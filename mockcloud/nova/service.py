@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from mockcloud.http.service import Runtime, Service
 from mockcloud.nova import (
+    aggregates,
+    availability_zones,
     flavor_access,
     flavor_extra_specs,
     flavors,
@@ -25,11 +28,14 @@ from mockcloud.nova import (
     server_tags,
     server_volumes,
     servers,
+    services,
     tables,
     versions,
 )
 
 MODULES = [
+    aggregates,
+    availability_zones,
     flavor_access,
     flavor_extra_specs,
     flavors,
@@ -49,6 +55,7 @@ MODULES = [
     server_tags,
     server_volumes,
     servers,
+    services,
     versions,
 ]
 
@@ -58,7 +65,23 @@ def build(runtime: Runtime) -> Service:
 
 
 def seed(service: Service, data: dict[str, Any]) -> None:
-    """`flavors`: flavorid, name, vcpus, memory_mb, root_gb, and if wanted any other column."""
+    """`flavors`: flavorid, name, vcpus, memory_mb, root_gb, and if wanted any other column.
+
+    The zones of the hosts in the settings become aggregates, as an operator would have made them.
+    """
+    now = service.clock.now()
     with service.db.transaction() as tx:
         for entry in data.get("flavors", ()):
-            tx.insert(tables.flavors, created_at=service.clock.now(), **entry)
+            tx.insert(tables.flavors, created_at=now, **entry)
+        for zone, hosts in _zones(service).items():
+            id = str(uuid.UUID(service.runtime.id_for("aggregate", zone)))
+            tx.insert(tables.aggregates, uuid=id, created_at=now, name=zone, hosts=hosts, metadata={"availability_zone": zone})
+
+
+def _zones(service: Service) -> dict[str, list[str]]:
+    """Hosts by zone, but for the default one: that is where hosts without a zone are."""
+    zones: dict[str, list[str]] = {}
+    for host in service.settings.hosts:
+        if host.zone != service.settings.default_availability_zone:
+            zones.setdefault(host.zone, []).append(host.name)
+    return zones
