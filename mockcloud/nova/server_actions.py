@@ -10,6 +10,7 @@ from mockcloud.http.errors import BadRequest, Conflict, Gone, NotFound, NotImple
 from mockcloud.http.reply import Json
 from mockcloud.nova import acting, states
 from mockcloud.nova.compute_rpc import ask, cast
+from mockcloud.nova.deletion import destroy
 from mockcloud.nova.disks import boots_from_volume
 from mockcloud.nova.lookup import find_server, owner
 from mockcloud.nova.passwords import generate_password
@@ -117,6 +118,13 @@ async def unrescue_server(ctx: Context, server_id: str) -> None:
 async def restore_server(ctx: Context, server_id: str) -> None:
     """Servers are deleted at once here, so that only a row put there by hand is ever restored."""
     acting.start(ctx, server_id, states.RESTORE, vm_state="active")
+
+
+async def force_delete_server(ctx: Context, server_id: str) -> None:
+    with ctx.db.transaction() as tx:
+        server = find_server(ctx, tx, server_id)
+        acting.check(ctx, server, states.FORCE_DELETE)
+    await destroy(ctx, server)
 
 
 async def reset_server_network(ctx: Context, server_id: str) -> None:

@@ -179,3 +179,12 @@ async def test_what_newer_versions_have_dropped_is_not_found_there(yard: Yard) -
     assert (await yard.act(server, "addFloatingIp", {"address": "1.2.3.4"}, version="2.44")).status == 404
     assert (await yard.act(server, "os-getVNCConsole", {"type": "novnc"}, version="2.6")).status == 404
     assert (await yard.act(server, "resetNetwork")).status == 410
+
+
+async def test_a_forced_deletion_is_a_deletion_in_any_state(yard: Yard) -> None:
+    server = yard.server(vm_state="error", task_state="spawning")
+    assert (await yard.act(server, "forceDelete", who="reader")).status == 403
+    assert (await yard.act(server, "forceDelete")).status == 202
+    assert [method for method, _ in await yard.heard()] == ["terminate_instance"]
+    locked = yard.server(locked=True)
+    assert refusal(await yard.act(locked, "forceDelete"))[::2] == (409, f"Instance {locked} is locked")
