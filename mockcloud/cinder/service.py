@@ -23,6 +23,7 @@ from mockcloud.cinder import (
 )
 from mockcloud.cinder.backends import MetadataBackend
 from mockcloud.cinder.manager import VolumeManager
+from mockcloud.cinder.recovery import recover
 from mockcloud.cinder.rpc import BACKEND, HOST, SCHEDULER_TOPIC, VOLUME_TOPIC
 from mockcloud.cinder.scheduler import Scheduler
 from mockcloud.cinder.tables import metadata, volume_type_projects, volume_types
@@ -37,6 +38,7 @@ MODULES = [
 
 def build(runtime: Runtime) -> Service:
     service = Service("cinder", runtime, MODULES, metadata)
+    recover(service.db, runtime.clock.now())
     host = f"{HOST}@{BACKEND}"
     manager = VolumeManager(_component(service, "cinder-volume", host), service.db, MetadataBackend())
     scheduler = Scheduler(_component(service, "cinder-scheduler", HOST), service.db)
