@@ -21,7 +21,7 @@ from mockcloud.compute.errors import (
 )
 from mockcloud.compute.host import Host
 from mockcloud.compute.hypervisor import instance_name
-from mockcloud.compute.image import Asked, check_fits
+from mockcloud.compute.image import check_fits
 from mockcloud.compute.undo import Undo, undo_on_failure
 from mockcloud.context import RequestContext
 from mockcloud.trace import step
@@ -157,24 +157,24 @@ class Builds:
         image_id = launch.server["image_ref"]
         if not image_id:
             return None
-        asked = await self._ask_image(ctx, image_id)
-        image = await self._receive_image(ctx, launch, asked)
+        body = await self._ask_image(ctx, image_id)
+        image = await self._receive_image(ctx, launch, body)
         if image is None:
             raise AnswerLost(f"The image {image_id} was lost.")
         return image
 
     @step(19)
-    async def _ask_image(self, ctx: RequestContext, image_id: str) -> Asked | None:
+    async def _ask_image(self, ctx: RequestContext, image_id: str) -> Json | None:
         """It passes the user's token to glance, and asks for the image by its id."""
-        return await self._host.images.ask(ctx, image_id)
+        return await self._host.images.show(ctx, image_id)
 
     @step(21)
-    async def _receive_image(self, ctx: RequestContext, launch: Launch, asked: Asked | None) -> Image | None:
-        """It gets the image's metadata and, unless it has them, its data."""
-        if asked is None:
+    async def _receive_image(self, ctx: RequestContext, launch: Launch, body: Json | None) -> Image | None:
+        """It gets the image's metadata and, unless the host has it already, its data."""
+        if body is None:
             raise AnswerLost("glance's answer was lost.")
-        check_fits(asked.body, launch.server["flavor"])
-        return await self._host.images.receive(asked)
+        check_fits(body, launch.server["flavor"])
+        return await self._host.images.fetch(ctx, body)
 
     # 22-24
 
@@ -324,7 +324,7 @@ class Builds:
 
     async def _give_up(self, ctx: RequestContext, launch: Launch, error: Exception) -> None:
         failed = {"vm_state": "error", "task_state": None, "host": None, "node": None, "launched_on": None, "power_state": 0}
-        await self._conductor.save(ctx, launch.uuid, {}, ON_THE_WAY, "building")
+        await self._conductor.save(ctx, launch.uuid, {}, ON_THE_WAY, "building")  # an overtaken launch leaves no fault
         details = "".join(traceback.format_exception(error))
         await self._conductor.record_fault(ctx, launch.uuid, str(error) or type(error).__name__, details)
         if not launch.owned:  # the scheduler's claim has found no keeper

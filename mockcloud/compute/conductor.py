@@ -82,6 +82,11 @@ class Conductor:
         row: Json = await self._call(ctx, "migration_update", migration_id=migration_id, values=values)
         return row
 
+    async def finished_migration(self, ctx: RequestContext, instance_uuid: str) -> Json | None:
+        """The resize that waits for somebody to confirm or revert it."""
+        row: Json | None = await self._call(ctx, "migration_get_finished", instance_uuid=instance_uuid)
+        return row
+
     async def save_node(self, ctx: RequestContext, node: str, values: Json) -> Json:
         row: Json = await self._call(ctx, "compute_node_update", host=self._host, node=node, values=values)
         return row

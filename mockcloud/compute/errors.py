@@ -43,10 +43,6 @@ class InstanceDeployFailure(Exception):
     """The hypervisor says that there is no running guest."""
 
 
-class AbilityMissing(Exception):
-    """The hypervisor's driver does not know how."""
-
-
 class ImageUnavailable(Exception):
     """glance did not give the image."""
 
@@ -95,3 +91,28 @@ class NetworkRefused(Final):
 
 class VolumeFailed(Exception):
     """cinder did not do its part."""
+
+
+class InterfaceAttachFailed(Exception):
+    def __init__(self, instance_uuid: str) -> None:
+        super().__init__(f"Failed to attach network adapter device to {instance_uuid}")
+
+
+class InterfaceDetachFailed(Exception):
+    def __init__(self, instance_uuid: str) -> None:
+        super().__init__(f"Failed to detach network adapter device from {instance_uuid}")
+
+
+class InstancePasswordSetFailed(Exception):
+    def __init__(self, instance_uuid: str, reason: str) -> None:
+        super().__init__(f"Failed to set admin password on {instance_uuid} because {reason}")
+
+
+class InstanceNotRescuable(Exception):
+    def __init__(self, instance_uuid: str, reason: str) -> None:
+        super().__init__(f"Instance {instance_uuid} cannot be rescued: {reason}")
+
+
+class UnableToMigrateToSelf(Exception):
+    def __init__(self, instance_uuid: str, host: str) -> None:
+        super().__init__(f"Unable to migrate instance ({instance_uuid}) to current host ({host}).")

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
-from mockcloud.compute.drivers.base import Capacity, Device, Driver, Guest, GuestNotFound, Power, PowerState
-from mockcloud.compute.errors import AbilityMissing
+from mockcloud.compute.drivers.base import (
+    Capacity,
+    Device,
+    Diagnoses,
+    Driver,
+    Guest,
+    InstanceNotFound,
+    Moves,
+    Passwords,
+    Power,
+    PowerState,
+    Rescues,
+    Snapshots,
+)
 from mockcloud.trace import record_driver_call
 
 T = TypeVar("T")
+Json = dict[str, Any]
 
 
 class Hypervisor:
@@ -20,12 +33,6 @@ class Hypervisor:
         """`act` as the call `name` about a guest."""
         async with record_driver_call(name, instance_uuid=guest_id):
             return await act
-
-    def able(self, ability: type[T]) -> T:
-        """The driver as one that has an optional ability."""
-        if not isinstance(self._driver, ability):
-            raise AbilityMissing(f"The hypervisor's driver has no {ability.__name__.lower()}.")
-        return self._driver
 
     async def capacity(self) -> Capacity:
         return await self.run("capacity", "", self._driver.capacity())
@@ -53,11 +60,48 @@ class Hypervisor:
         """No such guest has no such device."""
         try:
             await self.run("detach", guest_id, self._driver.detach(guest_id, device_id))
-        except GuestNotFound:
+        except InstanceNotFound:
             return
 
     async def console_output(self, guest_id: str) -> str:
         return await self.run("console_output", guest_id, self._driver.console_output(guest_id))
+
+    # abilities
+
+    async def disk_data(self, guest_id: str) -> AsyncIterator[bytes]:
+        return await self.run("disk_data", guest_id, self._able(Snapshots).disk_data(guest_id))
+
+    async def diagnostics(self, guest_id: str) -> Json:
+        return await self.run("diagnostics", guest_id, self._able(Diagnoses).diagnostics(guest_id))
+
+    async def set_admin_password(self, guest_id: str, password: str) -> None:
+        await self.run("set_admin_password", guest_id, self._able(Passwords).set_admin_password(guest_id, password))
+
+    async def rescue(self, guest: Guest) -> None:
+        await self.run("rescue", guest.id, self._able(Rescues).rescue(guest))
+
+    async def unrescue(self, guest_id: str) -> None:
+        await self.run("unrescue", guest_id, self._able(Rescues).unrescue(guest_id))
+
+    async def set_aside(self, guest_id: str) -> Json:
+        return await self.run("set_aside", guest_id, self._able(Moves).set_aside(guest_id))
+
+    async def move_in(self, guest: Guest, disk: Json) -> None:
+        await self.run("move_in", guest.id, self._able(Moves).move_in(guest, disk))
+
+    async def drop_aside(self, guest_id: str) -> None:
+        """A driver that sets nothing aside has nothing there."""
+        if isinstance(self._driver, Moves):
+            await self.run("drop_aside", guest_id, self._driver.drop_aside(guest_id))
+
+    async def take_back(self, guest_id: str) -> None:
+        await self.run("take_back", guest_id, self._able(Moves).take_back(guest_id))
+
+    def _able(self, ability: Any) -> Any:
+        """The driver as one that has an optional ability."""
+        if not isinstance(self._driver, ability):
+            raise NotImplementedError(f"The hypervisor's driver has no {ability.__name__.lower()}.")
+        return self._driver
 
 
 def instance_name(instance: dict[str, Any]) -> str:

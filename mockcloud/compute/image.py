@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mockcloud.clients import Clients, EndpointDown, Response
+from mockcloud.clients import Clients, EndpointDown, Response, Rest
 from mockcloud.clock import Clock
 from mockcloud.compute.drivers.base import Image
 from mockcloud.compute.errors import (
@@ -24,14 +23,7 @@ from mockcloud.context import RequestContext
 
 NUM_RETRIES = 3  # nova's [glance] num_retries, a second apart
 GIB = 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What glance answered: the image's body, and its data unless the host has it already."""
-
-    body: Mapping[str, Any]
-    data: AsyncIterator[bytes] | None
+Json = dict[str, Any]
 
 
 class Images:
@@ -39,34 +31,34 @@ class Images:
         self._clients, self._clock = clients, clock
         self.folder = Path()  # of the hypervisor
 
-    async def ask(self, ctx: RequestContext, image_id: str) -> Asked:
-        """GET of the image, then of its data if the host does not have it yet."""
-        body = (await self._get(ctx, f"/v2/images/{image_id}")).json()
+    async def show(self, ctx: RequestContext, image_id: str) -> Json:
+        """glance's body of the image."""
+        body: Json = (await self._get(ctx, f"/v2/images/{image_id}")).json()
+        return body
+
+    async def fetch(self, ctx: RequestContext, body: Json) -> Image:
+        """The image as a file: the one that the host has, else its data from glance, with the checksum that glance knows."""
         if body["status"] != "active":
-            raise ImageNotActive(image_id)
-        if self._path(body).exists():
-            return Asked(body, None)
-        answer = await self._get(ctx, f"/v2/images/{image_id}/file", stream=True)
-        return Asked(body, answer.stream)
+            raise ImageNotActive(body["id"])
+        path = self._path(body)
+        if not path.exists():
+            answer = await self._get(ctx, f"/v2/images/{body['id']}/file", stream=True)
+            if answer.stream is None:
+                raise ImageUnavailable(f"glance sent no data of image {body['id']}.")
+            await self._keep(body, answer.stream, path)
+        return Image(body, path)
 
-    async def receive(self, asked: Asked) -> Image:
-        """Reads the data to its end and compares the checksums."""
-        path = self._path(asked.body)
-        if asked.data is not None:
-            await self._keep(asked.body, asked.data, path)
-        return Image(asked.body, path)
-
-    async def upload(self, ctx: RequestContext, image_id: str, changes: Mapping[str, Any], data: AsyncIterator[bytes]) -> None:
-        """Fills a queued image."""
-        rest = self._clients.user(ctx)
-        patch = [{"op": "add", "path": f"/{name}", "value": value} for name, value in changes.items()]
-        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
-        answer = await rest.patch("image", f"/v2/images/{image_id}", json=patch, headers=headers)
-        if answer.ok:
-            octets = {"Content-Type": "application/octet-stream"}
-            answer = await rest.put("image", f"/v2/images/{image_id}/file", content=data, headers=octets)
-        if not answer.ok:
-            raise ImageUnavailable(f"Image {image_id} could not be written: {answer.status} {answer.message()}")
+    async def upload(self, ctx: RequestContext, image_id: str, data: AsyncIterator[bytes]) -> None:
+        """Fills a queued image, which is raw unless somebody said otherwise."""
+        rest, path = self._clients.user(ctx), f"/v2/images/{image_id}"
+        body = await self.show(ctx, image_id)
+        formats = {"disk_format": "raw", "container_format": "bare"}
+        unsaid = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in formats.items() if body.get(name) is None]
+        if unsaid:
+            patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+            _check(await rest.patch("image", path, json=unsaid, headers=patch), image_id)
+        octets = {"Content-Type": "application/octet-stream"}
+        _check(await rest.put("image", f"{path}/file", content=data, headers=octets), image_id)
 
     async def delete(self, ctx: RequestContext, image_id: str) -> None:
         """Absence is success."""
@@ -76,7 +68,7 @@ class Images:
         """A glance that is away or overloaded is asked again."""
         for attempt in range(NUM_RETRIES + 1):
             try:
-                answer = await self._clients.user(ctx).get("image", path, stream=stream)
+                answer = await self._reader(ctx).get("image", path, stream=stream)
             except EndpointDown as error:
                 why = str(error)
             else:
@@ -88,6 +80,10 @@ class Images:
             if attempt < NUM_RETRIES:
                 await self._clock.sleep(1)
         raise ImageUnavailable(f"Image at {path} could not be had from glance: {why}")
+
+    def _reader(self, ctx: RequestContext) -> Rest:
+        """The user; nova itself where no user asks, as after a restart."""
+        return self._clients.user(ctx) if ctx.token else self._clients.own(ctx)
 
     def _path(self, body: Mapping[str, Any]) -> Path:
         return self.folder / f"{body['id']}-{body.get('checksum') or 'empty'}"
@@ -111,6 +107,11 @@ class Images:
             partial.rename(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _check(answer: Response, image_id: str) -> None:
+    if not answer.ok:
+        raise ImageUnavailable(f"Image {image_id} could not be written: {answer.status} {answer.message()}")
 
 
 def check_fits(image: Mapping[str, Any], flavor: Mapping[str, Any]) -> None:

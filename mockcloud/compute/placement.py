@@ -52,6 +52,12 @@ class Placement:
                 return
         raise PlacementFailed(f"the allocations of {consumer} keep changing")
 
+    async def leave(self, ctx: RequestContext, instance: Mapping[str, Any], provider: str, resources: Json) -> None:
+        """The same for the server's other host; one that has no other keeps it here."""
+        held = (await self._send(ctx, "GET", f"/allocations/{instance['uuid']}")).json()["allocations"]
+        others = [other for other in held if other != provider]
+        await self.set_allocations(ctx, instance, others[0] if others else provider, resources)
+
     async def _put_part(self, ctx: RequestContext, provider: str, part: str, body: Json) -> None:
         """Only if it is not so already: a provider's generation is not spent for nothing."""
         path = f"/resource_providers/{provider}/{part}"

@@ -62,7 +62,33 @@ class Tracker:
 
     def claim(self, server_id: str, wanted: Share) -> None:
         """Raises ComputeResourcesUnavailable. Claiming again replaces the claim."""
-        used = self._used(without=server_id)
+        self._check(wanted, self._used(without=server_id))
+        self.shares[server_id] = wanted
+
+    def claim_beside(self, server_id: str, wanted: Share) -> None:
+        """For a server that is to move here, beside what it may have here already."""
+        self.moving.pop(server_id, None)
+        self._check(wanted, self._used())
+        self.moving[server_id] = wanted
+
+    def arrive(self, server_id: str) -> None:
+        """The server runs in its new share; what it had here before is held beside it until somebody decides."""
+        old, new = self.shares.pop(server_id, None), self.moving.pop(server_id, None)
+        if new:
+            self.shares[server_id] = new
+        if old:
+            self.moving[server_id] = old
+
+    def leave(self, server_id: str) -> None:
+        """The server moved to another host, and may come back."""
+        if server_id in self.shares:
+            self.moving[server_id] = self.shares.pop(server_id)
+
+    def come_back(self, server_id: str, old: Share) -> None:
+        self.moving.pop(server_id, None)
+        self.shares[server_id] = old
+
+    def _check(self, wanted: Share, used: Share) -> None:
         limits = (
             ("vcpu", wanted.vcpus, self.capacity.vcpus * CPU_RATIO - used.vcpus),
             ("memory", wanted.memory_mb, (self.capacity.memory_mb - RESERVED_MEMORY_MB) * RAM_RATIO - used.memory_mb),
@@ -71,7 +97,6 @@ class Tracker:
         for name, asked, free in limits:
             if asked > free:
                 raise ComputeResourcesUnavailable(f"Free {name} {free:.2f} < requested {asked}")
-        self.shares[server_id] = wanted
 
     def forget(self, server_id: str) -> None:
         self.shares.pop(server_id, None)

@@ -66,12 +66,23 @@ class Volumes:
 
     async def attach(self, ctx: RequestContext, attachment: Attachment) -> None:
         """Connects this host and gives the volume to the server; of several servers at once cinder lets one have it."""
+        if attachment.attachment_id:
+            await self._complete(ctx, attachment)
+            return
         path = f"/v3/volumes/{attachment.volume_id}/action"
         connected = await self._user(ctx, "POST", path, json={"os-initialize_connection": {"connector": self._connector}})
         attachment.connection_info = connected.json()["connection_info"]
         mode = attachment.connection_info["data"].get("access_mode") or "rw"
         given = {"instance_uuid": attachment.server_id, "mountpoint": attachment.device_name, "mode": mode}
         await self._user(ctx, "POST", path, json={"os-attach": given})
+
+    async def _complete(self, ctx: RequestContext, attachment: Attachment) -> None:
+        """The newer way, for an attachment that nova-api has reserved."""
+        path = f"/v3/attachments/{attachment.attachment_id}"
+        connector = {**self._connector, "mountpoint": attachment.device_name}
+        answer = await self._user(ctx, "PUT", path, json={"attachment": {"connector": connector}})
+        attachment.connection_info = answer.json()["attachment"]["connection_info"]
+        await self._user(ctx, "POST", f"{path}/action", json={"os-complete": {}})
 
     async def learn_attachment(self, ctx: RequestContext, attachment: Attachment) -> None:
         """The id under which cinder keeps it."""
@@ -103,9 +114,15 @@ class Volumes:
             await self._own(ctx, "POST", f"{path}/action", json={"os-terminate_connection": {"connector": self._connector}})
             await self._own(ctx, "POST", f"{path}/action", json={"os-detach": {"attachment_id": one["attachment_id"]}})
 
-    async def unreserve(self, ctx: RequestContext, volume_id: str) -> None:
-        """An attachment that was announced does not happen."""
-        await self._own(ctx, "POST", f"/v3/volumes/{volume_id}/action", missing_ok=True, json={"os-unreserve": {}})
+    async def unreserve(self, ctx: RequestContext, attachment: Attachment) -> None:
+        """An attachment that nova-api announced does not happen. Absence is success."""
+        if attachment.attachment_id:
+            await self._own(ctx, "DELETE", f"/v3/attachments/{attachment.attachment_id}", missing_ok=True)
+        await self._own(ctx, "POST", f"/v3/volumes/{attachment.volume_id}/action", missing_ok=True, json={"os-unreserve": {}})
+
+    async def keep(self, ctx: RequestContext, volume_id: str) -> None:
+        """A detachment that nova-api announced does not happen."""
+        await self._own(ctx, "POST", f"/v3/volumes/{volume_id}/action", missing_ok=True, json={"os-roll_detaching": {}})
 
     async def delete(self, ctx: RequestContext, volume_id: str) -> None:
         """Absence is success."""

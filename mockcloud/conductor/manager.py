@@ -97,6 +97,12 @@ class ConductorManager:
         with self._db.transaction() as tx:
             return to_message(other_rows.update_migration(tx, self._clock.now(), migration_id, values))
 
+    async def migration_get_finished(self, ctx: RequestContext, instance_uuid: str) -> Row | None:
+        """The resize that nobody has confirmed or reverted yet."""
+        with self._db.transaction() as tx:
+            row = other_rows.read_finished_migration(tx, instance_uuid)
+            return to_message(row) if row else None
+
     # their disks
 
     async def block_device_mapping_get_all_by_instance(self, ctx: RequestContext, instance_uuid: str) -> list[Row]:

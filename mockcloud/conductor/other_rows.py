@@ -65,6 +65,12 @@ def update_migration(tx: Transaction, now: datetime, migration_id: int, values: 
     return row
 
 
+def read_finished_migration(tx: Transaction, instance_uuid: str) -> Row | None:
+    t = migrations
+    mine = select(t).where(t.c.instance_uuid == instance_uuid, t.c.status == "finished")
+    return tx.one(mine.order_by(t.c.id.desc()).limit(1))
+
+
 def save_compute_node(tx: Transaction, now: datetime, host: str, node: str, values: Values) -> Row:
     """Creates it at the first report."""
     t = compute_nodes

@@ -35,7 +35,7 @@ class Power(enum.StrEnum):
     RESUME = "resume"
 
 
-class GuestNotFound(LookupError):
+class InstanceNotFound(LookupError):
     """No such guest on this host. Its message is nova's."""
 
     def __init__(self, guest_id: str) -> None:
@@ -127,7 +127,7 @@ Device = Disk | Vif
 
 
 class Driver(Protocol):
-    """Every method but `console_output` and `power` takes what is already so for success; these raise GuestNotFound."""
+    """Every method but `console_output` and `power` takes what is already so for success; these raise InstanceNotFound."""
 
     async def capacity(self) -> Capacity: ...
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mockcloud.clock import Clock
-from mockcloud.compute.drivers.base import Capacity, Device, Disk, Guest, GuestNotFound, Power, PowerState, Vif
+from mockcloud.compute.drivers.base import Capacity, Device, Disk, Guest, InstanceNotFound, Power, PowerState, Vif
 from mockcloud.settings import HostSeed, Settings
 
 Json = dict[str, Any]
@@ -165,7 +165,7 @@ class FakeDriver:
 
     async def take_back(self, guest_id: str) -> None:
         if guest_id not in self._aside:
-            raise GuestNotFound(guest_id)
+            raise InstanceNotFound(guest_id)
         self._guests[guest_id] = self._aside.pop(guest_id)
 
     # inside
@@ -183,7 +183,7 @@ class FakeDriver:
         try:
             return self._guests[guest_id]
         except KeyError:
-            raise GuestNotFound(guest_id) from None
+            raise InstanceNotFound(guest_id) from None
 
     async def _start(self, guest: Guest, disk: Path | None) -> None:
         await self._clock.sleep(self._settings.spawn_seconds)

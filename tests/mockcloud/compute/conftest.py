@@ -113,16 +113,18 @@ class Yard:
         await self.settled(server, "active")
         return server
 
-    async def settled(self, server: str, vm_state: str = "") -> Json:
-        """The row when nothing is being done to it any more."""
-        await self.until(lambda: self._rests(server), True)
+    async def settled(self, server: str, vm_state: str = "", closed: bool = True) -> Json:
+        """The row when nothing is being done to it any more; with `closed` its events have ended too."""
+        await self.until(lambda: self._rests(server, closed), True)
         row = self.row(server)
         why = [fault["details"] for fault in self.faults(server)]
         assert not vm_state or row["vm_state"] == vm_state, (row["vm_state"], why)
         return row
 
-    async def _rests(self, server: str) -> bool:
+    async def _rests(self, server: str, closed: bool) -> bool:
         row = self.row(server)
+        if closed and any(event["finish_time"] is None for event in self.events(server)):
+            return False
         return row["deleted_at"] is not None or (row["task_state"] is None and row["vm_state"] != "building")
 
     async def do(self, server: str, method: str, task_state: str | None = None, call: bool = False, **args: Any) -> Any:
@@ -189,7 +191,7 @@ class Yard:
     async def guests(self) -> dict[str, dict[str, int]]:
         """The hypervisors' own view: power states by host and server."""
         computes = [(host.name, self.cloud.workers[host.name].endpoint) for host in self.cloud.settings.hosts]
-        return {name: dict(await endpoint._host.hypervisor.power_states()) for name, endpoint in computes if endpoint}
+        return {name: dict(await endpoint.host.hypervisor.power_states()) for name, endpoint in computes if endpoint}
 
     async def left_behind(self, server: str) -> Json:
         """Everything outside nova's own row that belongs to the server; empty when nothing does."""

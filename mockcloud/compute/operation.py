@@ -1,0 +1,56 @@
+"""Doing one thing to a server: alone, with its event in the record, and with an honest state when it fails."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mockcloud.compute.errors import is_overtaken
+from mockcloud.compute.host import Host
+from mockcloud.context import RequestContext
+
+LOG = logging.getLogger(__name__)
+Json = dict[str, Any]
+
+
+@asynccontextmanager
+async def operation(
+    host: Host, ctx: RequestContext, instance: Json, event: str, *, fatal: bool = False, deletes: bool = False
+) -> AsyncIterator[None]:
+    """The block is alone with the server on this host. What it raises becomes the server's fault, and goes on.
+
+    `fatal`: a failure leaves the server in ERROR; otherwise it stays what it was and is free for other requests.
+    A server that somebody else deleted or took over meanwhile just ends the block. `deletes`: this is its deletion.
+    """
+    uuid, conductor = instance["uuid"], host.conductor
+    async with host.turns.of(uuid):
+        await conductor.start_event(ctx, uuid, event)
+        try:
+            yield
+        except Exception as error:
+            if is_overtaken(error):
+                LOG.info("%s of server %s stops: %s", event, uuid, error)
+                await conductor.finish_event(ctx, uuid, event)
+                return
+            trace = "".join(traceback.format_exception(error))
+            await fail(host, ctx, uuid, error, fatal=fatal, deletes=deletes)
+            await conductor.finish_event(ctx, uuid, event, str(error) or type(error).__name__, trace)
+            raise
+        await conductor.finish_event(ctx, uuid, event)
+
+
+async def fail(host: Host, ctx: RequestContext, uuid: str, error: Exception, *, fatal: bool, deletes: bool = False) -> None:
+    """A fault, and no task any more. A server that somebody else is deleting is left to them."""
+    ended: Json = {"task_state": None} | ({"vm_state": "error"} if fatal else {})
+    try:
+        server = await host.conductor.instance(ctx, uuid)
+        if server is None or (server["task_state"] == "deleting" and not deletes):
+            return
+        await host.conductor.record_fault(ctx, uuid, str(error) or type(error).__name__, "".join(traceback.format_exception(error)))
+        await host.conductor.save(ctx, uuid, ended, server["task_state"])
+    except Exception as failure:
+        if not is_overtaken(failure):
+            LOG.exception("the failure of server %s could not be recorded", uuid)
