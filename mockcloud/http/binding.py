@@ -103,7 +103,7 @@ class Binding(BaseRoute):
         self._info = document(service.name)["x-service"]
         self._operations = operations(service.name)
         self._handlers = _bind(service, self._operations)
-        self._routes = Routes(self._operations, bool(self._info.get("project_in_path")), bool(self._info.get("trailing_slash")))
+        self._routes = Routes(self._operations, bool(self._info.get("project_in_path")), self._info.get("trailing_slash", False))
         micro = self._info.get("microversion")
         self._microversions = Microversions.of(micro) if micro else None
         self._auth = TokenAuth(service)

@@ -57,9 +57,12 @@ class Match:
 
 
 class Routes:
-    """`project_in_path`: `/v3/{project_id}/volumes` means `/v3/volumes`. `trailing_slash`: a last slash means nothing."""
+    """`project_in_path`: `/v3/{project_id}/volumes` means `/v3/volumes`.
 
-    def __init__(self, operations: Iterable[Operation], project_in_path: bool = False, trailing_slash: bool = False) -> None:
+    `trailing_slash`: a last slash means nothing; `version`: only behind a version, as in `/v2.1/`.
+    """
+
+    def __init__(self, operations: Iterable[Operation], project_in_path: bool = False, trailing_slash: bool | str = False) -> None:
         self._root = _Node()
         self._project_in_path, self._trailing_slash = project_in_path, trailing_slash
         for operation in operations:
@@ -82,7 +85,8 @@ class Routes:
     def match(self, path: str) -> Match | None:
         segments = path.split("/")[1:]
         found = self._find(segments)
-        if found is None and self._trailing_slash and len(segments) > 1 and not segments[-1]:
+        slash = len(segments) > 1 and not segments[-1]
+        if found is None and slash and (self._trailing_slash is True or (self._trailing_slash == "version" and len(segments) == 2)):
             found = self._find(segments[:-1])
         return found
 

@@ -20,6 +20,22 @@ async def show_version(ctx: Context) -> Json:
     return {"version": version | {"media-types": [media]}}
 
 
+async def list_choices(ctx: Context, anything: str) -> Json:
+    """A path without a version: where it might be meant."""
+    choices = (("v2.0", "v2", "DEPRECATED", "2"), ("v2.1", "v2.1", "CURRENT", "2.1"))
+    return {
+        "choices": [
+            {
+                "id": id,
+                "status": status,
+                "links": [{"rel": "self", "href": ctx.url(f"/{mount}/{anything}")}],
+                "media-types": [{"base": "application/json", "type": f"application/vnd.openstack.compute+json;version={version}"}],
+            }
+            for id, mount, status, version in choices
+        ]
+    }
+
+
 def _current(ctx: Context) -> Json:
     known = document("nova")["x-service"]["microversion"]
     return {
