@@ -365,3 +365,48 @@ async def test_a_launch_becomes_a_server_with_an_address(cloud: Cloud, member: C
     assert server["security_groups"] == [{"name": "default"}]
     assert len(server["hostId"]) == 56
     assert server["OS-SRV-USG:launched_at"]
+
+
+async def test_a_server_deleted_while_it_is_scheduled_is_gone_with_its_claim(cloud: Cloud, member: Client) -> None:
+    image = (await member.get("glance", "/v2/images")).json()["images"][0]["id"]
+    cloud.faults.add(10, "delay", "after", seconds=0.3)
+    asked = {"name": "one", "imageRef": image, "flavorRef": "1", "networks": "none"}
+    launching = asyncio.create_task(member.post("nova", "/v2.1/servers", json={"server": asked}, version=LATEST))
+
+    async def ask() -> Any:
+        return (await member.get("nova", "/v2.1/servers", version=LATEST)).json()["servers"]
+
+    (server,) = await until(ask, bool)
+    assert (await member.delete("nova", f"/v2.1/servers/{server['id']}")).status == 204
+    assert (await launching).status == 202
+    assert (await member.get("nova", f"/v2.1/servers/{server['id']}")).status == 404
+
+    async def claims() -> Any:
+        answer = await client(cloud, "admin").get("placement", f"/allocations/{server['id']}", version="1.28")
+        return answer.json()["allocations"]
+
+    assert await until(claims, lambda found: not found) == {}
+
+
+async def test_a_server_that_fits_nowhere_fails_and_its_volume_stays_free(cloud: Cloud, member: Client) -> None:
+    image = (await member.get("glance", "/v2/images")).json()["images"][0]["id"]
+    volume = (await member.post("cinder", "/v3/volumes", json={"volume": {"size": 1}})).json()["volume"]["id"]
+
+    async def look() -> Any:
+        return (await member.get("cinder", f"/v3/volumes/{volume}")).json()["volume"]["status"]
+
+    await until(look, lambda status: status == "available")
+    with cloud.services["nova"].db.transaction() as tx:
+        wide = {"root_gb": 1_000_000, "vcpus": 1, "memory_mb": 64}
+        tx.insert(tables.flavors, flavorid="wide", name="wide", created_at=cloud.clock.now(), **wide)
+    root = {"source_type": "image", "destination_type": "local", "uuid": image, "boot_index": 0}
+    data = {"source_type": "volume", "destination_type": "volume", "uuid": volume}
+    asked = {"name": "one", "imageRef": image, "flavorRef": "wide", "networks": "none", "block_device_mapping_v2": [root, data]}
+    made = await member.post("nova", "/v2.1/servers", json={"server": asked}, version=LATEST)
+    id = made.json()["server"]["id"]
+    server = (await member.get("nova", f"/v2.1/servers/{id}", version=LATEST)).json()["server"]
+    assert (server["status"], server["hostId"]) == ("ERROR", "")
+    assert server["fault"]["message"] == "No valid host was found. There are not enough hosts available."
+    assert await look() == "available"
+    assert (await member.delete("nova", f"/v2.1/servers/{id}")).status == 204
+    assert (await look(), (await member.get("nova", f"/v2.1/servers/{id}")).status) == ("available", 404)
