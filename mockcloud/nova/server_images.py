@@ -85,8 +85,7 @@ def _describe(ctx: Context, server: Row, name: str, properties: dict[str, Any]) 
     """What the server's image was, but for what belongs to that image alone."""
     inherited = {key: str(value) for key, value in server["image_properties"].items() if value is not None and key not in NOT_INHERITED}
     inherited = {key: value for key, value in inherited.items() if not key.startswith("os_glance")}
-    image = {**inherited, **properties, "name": name, "min_disk": server["root_gb"], "visibility": "private"}
-    return image
+    return {**inherited, **properties, "name": name, "min_disk": server["root_gb"], "visibility": "private"}
 
 
 async def _create_image(ctx: Context, image: dict[str, Any], owner_id: str) -> str:

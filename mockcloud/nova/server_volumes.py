@@ -26,8 +26,8 @@ CINDER = "3.44"
 async def list_server_volumes(ctx: Context, server_id: str, query: Query) -> Json:
     with ctx.db.transaction() as tx:
         found = disks_of(tx, find_server(ctx, tx, server_id))
-    first = query.get("offset", 0)
-    rows = found[first:][: query.get("limit", len(found))]
+    first = int(query.get("offset", 0))
+    rows = found[first:][: int(query.get("limit", len(found)))]
     return {"volumeAttachments": [_view(row) for row in rows if _is_shown(ctx, row)]}
 
 

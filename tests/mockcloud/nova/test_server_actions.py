@@ -68,7 +68,8 @@ BAD = [
     ("lock", {"why": "x"}, "Invalid input for field/attribute lock. Value: {'why': 'x'}. "
      "Additional properties are not allowed ('why' was unexpected)"),
     ("rescue", {"rescue_image_ref": "x"}, "Invalid input for field/attribute rescue_image_ref. Value: x. 'x' is not a 'uuid'"),
-    ("os-getConsoleOutput", {"length": "many"}, "Invalid input for field/attribute length. Value: many. 'many' does not match '^-?[0-9]+$'"),
+    ("os-getConsoleOutput", {"length": "many"},
+     "Invalid input for field/attribute length. Value: many. 'many' does not match '^-?[0-9]+$'"),
     ("os-getConsoleOutput", None, "Invalid input for field/attribute os-getConsoleOutput. Value: None. None is not of type 'object'"),
     ("os-paint", None, "There is no such action: os-paint"),
 ]  # fmt: skip
