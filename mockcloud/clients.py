@@ -49,6 +49,9 @@ class Response:
             body = self.json()
         except ValueError:
             return self.content.decode(errors="replace")
+        if isinstance(body, dict) and isinstance(body.get("message"), str):  # glance's
+            explanation, _, detail = body["message"].partition("<br /><br />")
+            return str(detail.strip() or explanation.strip())
         for part in body.values() if isinstance(body, dict) else ():
             if isinstance(part, dict) and "message" in part:
                 return str(part["message"])

@@ -7,10 +7,10 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 from mockcloud.glance.access import find_for, is_admin
-from mockcloud.glance.states import activate, leave_queue, take_back
+from mockcloud.glance.states import activate, leave_queue, take_back, unsupported
 from mockcloud.glance.store import Store, TooBig
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, Forbidden, RangeNotSatisfiable, TooLarge, UnsupportedMediaType
+from mockcloud.http.errors import BadRequest, Forbidden, RangeNotSatisfiable, TooLarge
 from mockcloud.http.reply import Query, Reply
 
 RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
@@ -51,7 +51,7 @@ def _undone_on_failure(ctx: Context, image_id: str, status: str, file: str) -> I
 def _check_headers(headers: Mapping[str, str]) -> None:
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != STREAM:
-        raise UnsupportedMediaType(f"Invalid content type {media or None}")
+        raise unsupported(media, f"Invalid content type {media or None}")
     if not headers.get("x-openstack-image-size", "0").strip().isdecimal():
         raise BadRequest("Invalid or missing image size in request headers.")
 
@@ -80,7 +80,7 @@ def read_range(asked: str, size: int) -> tuple[int, int]:
         raise BadRequest("Requests with multiple ranges are not supported in Glance. You may make multiple single-range requests instead.")
     match = RANGE.match(asked.strip())
     if not match or match[1] == match[2] == "" or (match[1] and match[2] and int(match[1]) > int(match[2])):
-        raise RangeNotSatisfiable("Invalid Range header.")
+        raise RangeNotSatisfiable(detail="Invalid Range header.")
     if not match[1]:
         return max(0, size - int(match[2])), size
     if int(match[1]) >= size:

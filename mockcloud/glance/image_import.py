@@ -63,7 +63,7 @@ async def _import(ctx: Context, row: Row) -> None:
         store.rename(_staged(image_id), image_id)
         activate(ctx, row, written)
     except (ApiError, OSError) as error:
-        log.warning("import of image %s failed: %s", image_id, error)
+        log.warning("import of image %s failed: %s", image_id, getattr(error, "detail", "") or error)
         store.delete(image_id)
         store.delete(_staged(image_id))
         take_back(ctx, image_id, "importing")

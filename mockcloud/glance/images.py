@@ -100,7 +100,7 @@ def _check_may_add(ctx: Context, row: Row) -> None:
     target = {"project_id": row["owner"], "owner": row["owner"], "visibility": row["visibility"]}
     if not ctx.can("add_image", target):
         if row["owner"] != ctx.project_id:
-            raise Forbidden(f"You are not permitted to create images owned by '{row['owner']}'")
+            raise Forbidden(detail=f"You are not permitted to create images owned by '{row['owner']}'")
         refuse("add_image")
     _check_visibility(ctx, row["visibility"], target)
 
@@ -123,7 +123,7 @@ async def update_image(ctx: Context, image_id: str, body: Json, headers: Mapping
         enforce(ctx, "modify_image", row)
         changed = apply_changes(row, changes)
         if changed["owner"] != row["owner"] and not is_admin(ctx):
-            raise Forbidden("Owner can't be updated by non admin.")
+            raise Forbidden(detail="Owner can't be updated by non admin.")
         check_record(changed)
         changed["updated_at"] = ctx.now()
         tx.execute(update(images).where(images.c.id == image_id).values(**changed))

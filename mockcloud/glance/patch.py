@@ -120,7 +120,7 @@ def apply_changes(row: Row, changes: list[Change]) -> Row:
             done = {"add": "add", "remove": "remove", "replace": "update"}[change.op]
             raise Forbidden(f"It's not allowed to {done} locations if locations are invisible.")
         if change.strict_add and change.op == "add" and (change.name in BASE or change.name in changed["properties"]):
-            raise Conflict(f"Property {change.name} already present.")
+            raise Conflict(detail=f"Property {change.name} already present.")
         if change.name in BASE:
             _set_base(changed, change)
         else:
@@ -130,7 +130,7 @@ def apply_changes(row: Row, changes: list[Change]) -> Row:
 
 def _set_base(changed: Row, change: Change) -> None:
     if change.op == "remove":
-        raise Forbidden(f"Property {change.name} may not be removed.")
+        raise Forbidden(detail=f"Property {change.name} may not be removed.")
     if change.name in FORMATS and changed["status"] not in ("queued", "importing"):
         raise Forbidden(f"Attribute {change.name} can be only replaced for a queued image.")
     changed[change.name] = sorted(set(change.value)) if change.name == "tags" else change.value
@@ -138,7 +138,7 @@ def _set_base(changed: Row, change: Change) -> None:
 
 def _set_property(properties: dict[str, Any], change: Change) -> None:
     if change.op != "add" and change.name not in properties:
-        raise Conflict(f"Property {change.name} does not exist.")
+        raise Conflict(detail=f"Property {change.name} does not exist.")
     if change.op == "remove":
         del properties[change.name]
     else:

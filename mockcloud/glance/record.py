@@ -20,7 +20,7 @@ def is_reserved(name: str) -> bool:
 
 
 def reserved(name: str) -> ApiError:
-    return Forbidden(f"Attribute '{name}' is reserved.")
+    return Forbidden(detail=f"Attribute '{name}' is reserved.")
 
 
 def check_record(row: Row) -> None:

@@ -9,7 +9,7 @@ from mockcloud.glance.formats import FormatMismatch, check_format, virtual_size
 from mockcloud.glance.store import Written
 from mockcloud.glance.tables import images
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, Conflict, Gone, UnsupportedMediaType
+from mockcloud.http.errors import ApiError, BadRequest, Conflict, Gone, UnsupportedMediaType
 from mockcloud.http.service import Service
 
 
@@ -38,7 +38,7 @@ def activate(ctx: Context, row: Row, written: Written) -> None:
     try:
         check_format(row["disk_format"], row["container_format"], written.head)
     except FormatMismatch as error:
-        raise UnsupportedMediaType(str(error)) from error
+        raise unsupported("application/octet-stream", str(error)) from error
     values = {
         "status": "active", "size": written.size, "checksum": written.checksum, "os_hash_algo": "sha512",
         "os_hash_value": written.os_hash_value, "updated_at": ctx.now(),
@@ -51,6 +51,10 @@ def activate(ctx: Context, row: Row, written: Written) -> None:
             f"Image {row['id']} could not be found after upload. The image may have been deleted during the upload, "
             "cleaning up the chunks uploaded."
         )
+
+
+def unsupported(media: str, why: str) -> ApiError:
+    return UnsupportedMediaType(f"The request media type {media} is not supported by this server.", detail=why)
 
 
 def recover(service: Service) -> None:

@@ -28,7 +28,6 @@ from mockcloud.http.errors import (
     ApiError,
     Asked,
     InternalError,
-    MethodNotAllowed,
     NotImplementedHere,
     render,
 )
@@ -189,7 +188,7 @@ class Binding(BaseRoute):
         if choices is None:
             if self._info.get("wrong_method") == 404:
                 raise wording.no_path(self.service.name)
-            raise MethodNotAllowed("The method specified is not allowed for this resource.", headers={"Allow": match.place.allow})
+            raise wording.wrong_method(self.service.name, incoming.method, match.place.allow)
         return choices
 
     async def _operation(self, choices: dict[str | None, Operation], incoming: Incoming) -> tuple[Operation, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,17 +9,29 @@ from typing import Any
 
 import orjson
 
+from mockcloud.http import webob
+
 
 class ApiError(Exception):
-    """An answer that is an error. `type` is neutron's exception name, `code` placement's error code, `title` keystone's."""
+    """An answer that is an error.
+
+    `type` is neutron's exception name, `code` placement's error code, `title` keystone's, `detail` what glance writes below.
+    """
 
     status = 500
 
     def __init__(
-        self, message: str = "", *, type: str = "", code: str = "", title: str = "", headers: dict[str, str] | None = None
+        self,
+        message: str = "",
+        *,
+        type: str = "",
+        code: str = "",
+        title: str = "",
+        detail: str = "",
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message, self.type, self.code, self.title = message, type, code, title
+        self.message, self.type, self.code, self.title, self.detail = message, type, code, title, detail
         self.headers = headers or {}
 
 
@@ -144,7 +155,7 @@ def _placement(error: ApiError, asked: Asked) -> Rendered:
     found: dict[str, Any] = {
         "status": error.status,
         "title": reason(error.status),
-        "detail": f"{WEBOB.get(error.status, reason(error.status))}\n\n {error.message}  ",
+        "detail": f"{webob.EXPLANATIONS.get(error.status, reason(error.status))}\n\n {error.message}  ",
         "request_id": asked.request_id,
     }
     if asked.version >= (1, 23):
@@ -152,33 +163,10 @@ def _placement(error: ApiError, asked: Asked) -> Rendered:
     return JSON, orjson.dumps({"errors": [found]})
 
 
-WEBOB = {
-    400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
-    401: "This server could not verify that you are authorized to access the document you requested.",
-    403: "Access was denied to this resource.",
-    404: "The resource could not be found.",
-    405: "The method specified is not allowed for this resource.",
-    409: "There was a conflict when trying to complete your request.",
-    410: "This resource is no longer available.  No forwarding address is given.",
-    413: "The body of your request was too large for this server.",
-    415: "The request media type is not supported by this server.",
-    500: "The server has either erred or is incapable of performing the requested operation.",
-    503: "The server is currently unavailable. Please try again at a later time.",
-}  # the stock sentences of WebOb, the library that renders these services' errors
-
-
 def _glance(error: ApiError, asked: Asked) -> Rendered:
-    """As WebOb chooses: HTML, JSON or text by Accept."""
-    title = reason(error.status)
-    message = error.message or WEBOB.get(error.status, title)
-    if "text/html" in asked.accept or "*/*" in asked.accept:
-        text = html.escape(message, quote=False)
-        page = f"<html>\n <head>\n  <title>{error.status} {title}</title>\n </head>\n <body>\n  <h1>{error.status} {title}</h1>\n"
-        return "text/html; charset=UTF-8", f"{page}  {text}<br /><br />\n\n\n </body>\n</html>".encode()
-    if JSON in asked.accept:
-        said = {"message": f"{message}<br /><br />\n\n\n", "code": f"{error.status} {title}", "title": title}
-        return JSON, orjson.dumps(said)
-    return "text/plain; charset=UTF-8", f"{error.status} {title}\n\n{message}\n\n\n   ".encode()
+    explanation = error.message or webob.EXPLANATIONS.get(error.status, reason(error.status))
+    media, body = webob.write(error.status, reason(error.status), explanation, error.detail, asked.accept)
+    return media, body.encode()
 
 
 def _middleware(error: ApiError, asked: Asked) -> Rendered:

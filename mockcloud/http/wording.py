@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mockcloud.http.errors import ApiError, BadRequest, NotFound, UnsupportedMediaType
+from mockcloud.http.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, UnsupportedMediaType
 from mockcloud.http.validation import Invalid
 
 
@@ -87,7 +87,9 @@ def unsupported_media(service: str, media: str, allowed: tuple[str, ...]) -> Api
     """A body of a kind that the operation does not read."""
     if service == "glance":
         wanted = ", ".join(sorted(allowed))
-        return UnsupportedMediaType(f"Image PATCH expects Content-Type one of: {wanted}", headers={"Accept-Patch": wanted})
+        explanation = f"The request media type {media} is not supported by this server."
+        detail = f"Image PATCH expects Content-Type one of: {wanted}"
+        return UnsupportedMediaType(explanation, detail=detail, headers={"Accept-Patch": wanted})
     return UnsupportedMediaType(f"Unsupported Content-Type {media}")
 
 
@@ -95,6 +97,11 @@ def no_action(service: str, name: str) -> ApiError:
     """An action key that the path does not have at any version."""
     advice = " Verify the request body and Content-Type header and try again." if service == "cinder" else ""
     return BadRequest(f"There is no such action: {name}{'.' if advice else ''}{advice}")
+
+
+def wrong_method(service: str, method: str, allow: str) -> ApiError:
+    which = method if service == "glance" else "specified"
+    return MethodNotAllowed(f"The method {which} is not allowed for this resource.", headers={"Allow": allow})
 
 
 def no_path(service: str) -> ApiError:

@@ -65,7 +65,7 @@ def refusal(answer: Response) -> tuple[int, str]:
     """(status, sentence) of an error body, as WebOb writes JSON."""
     body = answer.json()
     assert body["code"] == f"{answer.status} {body['title']}"
-    return answer.status, body["message"].removesuffix("<br /><br />\n\n\n")
+    return answer.status, answer.message()
 
 
 @pytest.fixture

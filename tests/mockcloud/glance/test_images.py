@@ -225,8 +225,8 @@ async def test_there_are_at_most_128_tags(member: Glance) -> None:
 @pytest.mark.parametrize(
     ("accept", "media", "start"),
     [
-        ("", "text/plain; charset=UTF-8", "404 Not Found\n\nNo image found with ID x\n"),
-        ("application/json", "application/json", '{"message":"No image found with ID x<br /><br />\\n\\n\\n"'),
+        ("", "text/plain; charset=UTF-8", "404 Not Found\n\nNo image found with ID x\n\n   "),
+        ("application/json", "application/json", '{"message": "No image found with ID x<br /><br />\\n\\n\\n"'),
         ("*/*", "text/html; charset=UTF-8", "<html>\n <head>\n  <title>404 Not Found</title>"),
         ("text/html", "text/html; charset=UTF-8", "<html>"),
     ],
@@ -240,3 +240,4 @@ async def test_an_error_is_written_as_the_client_accepts_it(member: Glance, acce
 async def test_a_method_that_is_not_there_names_the_others(member: Glance) -> None:
     answer = await member.request("PUT", "/images", {})
     assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
+    assert refusal(answer)[1] == "The method PUT is not allowed for this resource."
