@@ -59,6 +59,14 @@ class NotAcceptable(ApiError):
     status = 406
 
 
+class VersionNotAcceptable(NotAcceptable):
+    """No such microversion: `low` to `high` there are."""
+
+    def __init__(self, message: str, low: str, high: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
+        self.low, self.high = low, high
+
+
 class Conflict(ApiError):
     status = 409
 
@@ -160,6 +168,8 @@ def _placement(error: ApiError, asked: Asked) -> Rendered:
     }
     if asked.version >= (1, 23):
         found["code"] = error.code or "placement.undefined_code"
+    if isinstance(error, VersionNotAcceptable):
+        found |= {"min_version": error.low, "max_version": error.high}
     return JSON, orjson.dumps({"errors": [found]})
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mockcloud.http.errors import BadRequest, NotAcceptable
+from mockcloud.http.errors import BadRequest, VersionNotAcceptable
 from specs import Version, parse_version, text_version
 
 HEADER = "openstack-api-version"
@@ -37,13 +37,11 @@ class Microversions:
             raise BadRequest(f"API Version String {asked} is of invalid format. Must be of format MajorNum.MinorNum.")
         version = parse_version(asked)
         if not self.min <= version <= self.max:
-            if self.name == "placement":
-                raise NotAcceptable(f"Unacceptable version header: {asked}")
             low, high = text_version(self.min), text_version(self.max)
-            raise NotAcceptable(
-                f"Version {asked} is not supported by the API. Minimum is {low} and maximum is {high}.",
-                headers=self.headers(version),
-            )
+            if self.name == "placement":
+                raise VersionNotAcceptable(f"Unacceptable version header: {asked}", low, high)
+            said = f"Version {asked} is not supported by the API. Minimum is {low} and maximum is {high}."
+            raise VersionNotAcceptable(said, low, high, self.headers(version))
         return version
 
     def _asked(self, headers: Mapping[str, str]) -> str | None:
