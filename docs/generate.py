@@ -49,7 +49,10 @@ def _link(place: Place) -> str:
 
 
 def served_table() -> str:
-    lines = ["| service | on one port | port of its own | microversions | operations served | declined |", "| --- | --- | --: | --- | --: | --: |"]
+    lines = [
+        "| service | on one port | port of its own | microversions | operations served | declined |",
+        "| --- | --- | --: | --- | --: | --: |",
+    ]
     total = refused = 0
     for service in specs.SERVICES:
         info, found = specs.document(service)["x-service"], specs.operations(service)
