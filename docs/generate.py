@@ -1,4 +1,4 @@
-"""Writes what the documentation says from the things themselves: `python docs/generate.py`, with `--check` only compares."""
+"""Writes what the documentation says from the things themselves: `python -m docs.generate`, with `--check` only compares."""
 
 from __future__ import annotations
 

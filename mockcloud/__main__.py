@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -144,7 +145,7 @@ def _credentials(options: argparse.Namespace, user: str) -> dict[str, str]:
 
 def _env(options: argparse.Namespace) -> None:
     for name, value in _credentials(options, options.user).items():
-        print(f"export OS_{name.upper()}={value}")
+        print(f"export OS_{name.upper()}={shlex.quote(value)}")
     print("export OS_REGION_NAME=RegionOne\nexport OS_IDENTITY_API_VERSION=3")
 
 
@@ -153,7 +154,7 @@ def _clouds_yaml(options: argparse.Namespace) -> None:
     for cloud, user in (("mock", "demo"), ("mock-admin", "admin")):
         print(f"  {cloud}:\n    region_name: RegionOne\n    auth:")
         for name, value in _credentials(options, user).items():
-            print(f"      {name}: {value}")
+            print(f"      {name}: {json.dumps(value)}")  # JSON is YAML
 
 
 def _spec(options: argparse.Namespace) -> None:

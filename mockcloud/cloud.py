@@ -10,10 +10,12 @@ import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy import MetaData
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockcloud.bus.memory import MemoryBus
@@ -27,7 +29,7 @@ from mockcloud.http.app import create_app
 from mockcloud.http.control import create_control_app
 from mockcloud.http.service import Runtime, Service, Violation
 from mockcloud.seed import load_seed
-from mockcloud.settings import Settings
+from mockcloud.settings import Settings, SettingsError
 from mockcloud.trace import Recorder
 from mockcloud.worker import Worker
 
@@ -81,11 +83,21 @@ class Cloud:
         self.services: dict[str, Service] = {name: module.build(self.runtime) for name, module in modules.items()}
         self.apps: dict[str, FastAPI] = {name: create_app(service) for name, service in self.services.items()}
         if self._fresh:
-            seed = load_seed(settings)
-            for name, module in modules.items():
-                module.seed(self.services[name], seed)
+            self._seed(modules)
         self._route()
         self.workers = self._make_workers()
+
+    def _seed(self, modules: Mapping[str, ModuleType]) -> None:
+        """Raises SettingsError for a user's seed that a service cannot use."""
+        seed = load_seed(self.settings)
+        for name, module in modules.items():
+            try:
+                module.seed(self.services[name], seed)
+            except (LookupError, TypeError, ValueError, AttributeError, SQLAlchemyError) as error:
+                if not self.settings.seed_file:
+                    raise
+                what = str(error).splitlines()[0]
+                raise SettingsError(f"{name} cannot use the seed file {self.settings.seed_file}: {type(error).__name__}: {what}") from error
 
     def id_for(self, kind: str, name: str) -> str:
         """The id of what the seed calls `name`: the same in every service and every run with the same seed number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,25 @@ class Settings:
     soft_affinity_weight_multiplier: float = 1.0
     soft_anti_affinity_weight_multiplier: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Raises SettingsError for a value that no cloud can have."""
+        for name, (holds, wanted) in BOUNDS.items():
+            if not holds(value := getattr(self, name)):
+                raise SettingsError(f"option {name} takes {wanted}, not {value!r}")
+
     def replace(self, **changes: Any) -> Settings:
         return dataclasses.replace(self, **changes)
+
+
+BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "port": (lambda port: 0 <= port <= 65_535, "a port number (0: any free one)"),
+    "ports": (("single", "classic").__contains__, "single or classic"),
+    "dialect": (("classic",).__contains__, "classic"),
+    "clock_speed": (lambda speed: speed > 0, "a number above 0"),
+    "hosts": (bool, "at least one compute host"),
+    "max_attempts": (lambda attempts: attempts >= 1, "a number from 1"),
+    "token_life": (lambda seconds: seconds > 0, "a number of seconds above 0"),
+}
 
 
 def load(path: str | Path | None = None, environ: Mapping[str, str] = os.environ, **changes: Any) -> Settings:
@@ -129,8 +146,6 @@ def _typed(name: str, value: Any) -> Any:
 def _hosts(value: Any) -> tuple[HostSeed, ...]:
     if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
         count = int(value)
-        if count < 1:
-            raise SettingsError("a cloud needs at least one compute host")
         return default_hosts(count)
     try:
         return tuple(host if isinstance(host, HostSeed) else HostSeed(**host) for host in value)
