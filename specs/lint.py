@@ -57,7 +57,7 @@ def _names(service: str, found: tuple[Operation, ...]) -> Iterator[str]:
         place = f"{operation.method} {operation.path} ({operation.id})"
         if not operation.summary:
             yield f"{place} has no summary"
-        if not any(status < 400 for status in operation.responses(None)) and not operation.declined:
+        if not any(status < 400 for status in operation.responses(None)) and not operation.declined and not operation.gone:
             yield f"{place} has no successful response"
 
 

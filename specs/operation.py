@@ -51,6 +51,11 @@ class Operation:
     def declined(self) -> str | None:
         return self.source.get("x-declined")
 
+    @property
+    def gone(self) -> bool:
+        """The real service still has the path, and nothing behind it."""
+        return bool(self.source.get("x-gone"))
+
     @functools.cached_property
     def path_parameters(self) -> tuple[str, ...]:
         return tuple(re.findall(r"{(\w+)}", self.path))

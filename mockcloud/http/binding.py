@@ -21,12 +21,13 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from mockcloud.context import RequestContext
-from mockcloud.http import wording
+from mockcloud.http import webob, wording
 from mockcloud.http.auth import TokenAuth, strip_identity
 from mockcloud.http.context import Context
 from mockcloud.http.errors import (
     ApiError,
     Asked,
+    Gone,
     InternalError,
     NotImplementedHere,
     render,
@@ -174,6 +175,8 @@ class Binding(BaseRoute):
             fact.attributes["operation"] = operation.id
         if operation.declined:
             raise NotImplementedHere(operation.declined)
+        if operation.gone:
+            raise Gone(webob.EXPLANATIONS[410])
         ctx = Context(self.service, identity, incoming.version or (0, 0))
         return await self._perform(ctx, operation, match, incoming, body)
 
@@ -322,7 +325,7 @@ class Binding(BaseRoute):
 def _bind(service: Service, documented: tuple[Operation, ...]) -> dict[str, Handler]:
     """Operations' coroutines by operationId; refuses a service whose document and code differ."""
     coroutines = collect(service)
-    wanted = {operation.id: operation for operation in documented if not operation.declined}
+    wanted = {operation.id: operation for operation in documented if not (operation.declined or operation.gone)}
     missing, unknown = sorted(set(wanted) - set(coroutines)), sorted(set(coroutines) - set(wanted))
     unruled = sorted({op.policy for op in documented if op.policy} - set(service.policy.defaults()))
     if missing or unknown or unruled:

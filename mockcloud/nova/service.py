@@ -9,10 +9,13 @@ from mockcloud.http.service import Runtime, Service
 from mockcloud.nova import (
     aggregates,
     availability_zones,
+    extensions,
     flavor_access,
     flavor_extra_specs,
     flavors,
+    hypervisors,
     instance_actions,
+    instance_usage_audit_log,
     keypairs,
     limits,
     migrations,
@@ -34,6 +37,7 @@ from mockcloud.nova import (
     server_volumes,
     servers,
     services,
+    simple_tenant_usage,
     tables,
     versions,
 )
@@ -41,10 +45,13 @@ from mockcloud.nova import (
 MODULES = [
     aggregates,
     availability_zones,
+    extensions,
     flavor_access,
     flavor_extra_specs,
     flavors,
+    hypervisors,
     instance_actions,
+    instance_usage_audit_log,
     keypairs,
     limits,
     migrations,
@@ -66,6 +73,7 @@ MODULES = [
     server_volumes,
     servers,
     services,
+    simple_tenant_usage,
     versions,
 ]
 
