@@ -27,6 +27,11 @@ class Agent:
         if new["binding_vif_type"] == "ovs" and new["device_id"] and new["status"] == "DOWN":
             self._service.runtime.spawn(self._wire(new))
 
+    def readdressed(self, port: Row) -> None:
+        """After a floating IP has come to a port or has left it."""
+        if is_server_port(port):
+            self._notifier.queue(event("network-changed", port))
+
     async def _wire(self, port: Row) -> None:
         """The port is plugged, unless it was bound elsewhere or unbound meanwhile."""
         await self._service.clock.sleep(0)

@@ -143,8 +143,8 @@ class Collection:
     def insert(self, ctx: Context, tx: Transaction, given: Json, *, allowed: bool = False) -> Row:
         """A new row from the attributes of a request; `allowed`: one of neutron's own making, which no rule is asked about."""
         given = dict(given)
-        project = given.pop("project_id", None) or given.get("tenant_id") or ctx.project_id
-        given.pop("tenant_id", None)
+        named = [given.pop(name, None) for name in ("project_id", "tenant_id")]
+        project = next((one for one in named if one is not None), ctx.project_id)
         now = ctx.now()
         row: Row = {"id": str(uuid.uuid4()), "project_id": project, "created_at": now, "updated_at": now, "revision_number": 1}
         row |= self._defaults() | self._columns(given)

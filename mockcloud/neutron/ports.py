@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, delete, select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
@@ -16,7 +16,7 @@ from mockcloud.neutron.agent import Agent
 from mockcloud.neutron.collection import UNSET, Collection
 from mockcloud.neutron.networks import network_target
 from mockcloud.neutron.refusal import answered
-from mockcloud.neutron.tables import ipallocations, subnets
+from mockcloud.neutron.tables import floatingips, ipallocations, routers, subnets
 from mockcloud.neutron.tables import networks as networks_table
 from mockcloud.neutron.tables import ports as table
 from mockcloud.neutron.tags import Tags
@@ -37,8 +37,10 @@ ROUTER_OWNED = ("network:router_interface", "network:router_gateway", "network:f
 
 
 def _new(ctx: Context, tx: Transaction, row: Row) -> None:
-    quota.check(tx, row["project_id"], "port")
+    if row["project_id"]:  # ports of neutron's own belong to nobody
+        quota.check(tx, row["project_id"], "port")
     _no_nulls(row)
+    _check_device(ctx, tx, row)
     network = tx.one(select(networks_table).where(networks_table.c.id == row["network_id"]))
     if row["port_security_enabled"] is None and network is not None:
         row["port_security_enabled"] = network["port_security_enabled"]
@@ -53,6 +55,18 @@ def _no_nulls(row: Row) -> None:
     for name, empty in (("binding_host_id", ""), ("binding_profile", {}), ("extra_dhcp_opts", []), ("security_groups", [])):
         if row[name] is None:
             row[name] = empty
+
+
+def _check_device(ctx: Context, tx: Transaction, row: Row) -> None:
+    """Nobody gives a port to somebody else's router."""
+    if row["device_owner"] != "network:router_interface" or ctx.can("context_is_admin"):
+        return
+    owner = tx.scalar(select(routers.c.project_id).where(routers.c.id == row["device_id"]))
+    if owner is not None and owner != row["project_id"]:
+        raise Conflict(
+            f"The following device_id {row['device_id']} is not owned by your project or matches another project router.",
+            type="DeviceIDNotOwnedByTenant",
+        )
 
 
 def _mac(tx: Transaction, network_id: str, asked: str | None) -> str:
@@ -118,6 +132,7 @@ def addresses(tx: Transaction, port_id: str) -> list[allocation.Allocation]:
 
 def _changed(ctx: Context, tx: Transaction, old: Row, new: Row) -> None:
     _no_nulls(new)
+    _check_device(ctx, tx, new)
     if new["mac_address"] != old["mac_address"]:
         new["mac_address"] = _changed_mac(tx, old, new)
     if new["binding_vnic_type"] != old["binding_vnic_type"] and old["binding_vif_type"] != "unbound":
@@ -130,9 +145,27 @@ def _changed(ctx: Context, tx: Transaction, old: Row, new: Row) -> None:
     if any(new[name] != old[name] for name in ("binding_host_id", "binding_vnic_type", "binding_profile")):
         _bind(ctx, new)
     if "fixed_ips" in new:
-        _allocate(tx, new, new["fixed_ips"], addresses(tx, old["id"]))
-        tx.execute(delete(ipallocations).where(ipallocations.c.port_id == old["id"]))
-        _keep_addresses(ctx, tx, new)
+        readdress(ctx, tx, new, new["fixed_ips"])
+
+
+def readdress(ctx: Context, tx: Transaction, port: Row, fixed_ips: list[Json]) -> None:
+    """Gives a port the addresses that are asked for, in place of those that it has."""
+    _allocate(tx, port, fixed_ips, addresses(tx, port["id"]))
+    _check_floating(tx, port)
+    tx.execute(delete(ipallocations).where(ipallocations.c.port_id == port["id"]))
+    _keep_addresses(ctx, tx, port)
+
+
+def _check_floating(tx: Transaction, port: Row) -> None:
+    """An address that a floating IP leads to stays."""
+    left = [one["ip_address"] for one in port["fixed_ips"]]
+    needed = tx.all(select(floatingips.c.fixed_ip_address).where(floatingips.c.port_id == port["id"]))
+    if any(one["fixed_ip_address"] not in left for one in needed):
+        raise BadRequest(
+            f"Bad port request: Cannot update the fixed_ips of the port {port['id']}, because its original fixed_ip has been "
+            "associated to a floating ip.",
+            type="BadRequest",
+        )
 
 
 def _changed_mac(tx: Transaction, old: Row, new: Row) -> str:
@@ -163,8 +196,16 @@ def _check_deletable(ctx: Context, tx: Transaction, row: Row) -> None:
 
 
 def release(tx: Transaction, row: Row) -> None:
-    """Gives a port's addresses back."""
+    """Gives a port's addresses back; floating IPs lead nowhere then."""
     tx.execute(delete(ipallocations).where(ipallocations.c.port_id == row["id"]))
+    free = {"port_id": None, "fixed_ip_address": None, "router_id": None, "status": "DOWN"}
+    tx.execute(update(floatingips).where(floatingips.c.port_id == row["id"]).values(**free))
+
+
+def discard(tx: Transaction, port_id: str) -> None:
+    """Deletes a port of neutron's own."""
+    release(tx, {"id": port_id})
+    tx.execute(delete(table).where(table.c.id == port_id))
 
 
 def _more(ctx: Context, tx: Transaction, views: list[Json]) -> None:

@@ -9,14 +9,24 @@ from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, Forbidden, NotFound
 from mockcloud.http.reply import Json
 from mockcloud.neutron import access
-from mockcloud.neutron.tables import networks, ports, quotas, security_group_rules, security_groups, subnets
+from mockcloud.neutron.tables import (
+    floatingips,
+    networks,
+    ports,
+    quotas,
+    routers,
+    security_group_rules,
+    security_groups,
+    subnets,
+)
 
 DEFAULTS = {
     "network": 100, "subnet": 100, "subnetpool": -1, "port": 500, "router": 10, "floatingip": 50, "rbac_policy": 10,
     "security_group": 10, "security_group_rule": 100,
 }  # fmt: skip
 COUNTED: dict[str, Table] = {
-    "network": networks, "subnet": subnets, "port": ports, "security_group": security_groups, "security_group_rule": security_group_rules,
+    "network": networks, "subnet": subnets, "port": ports, "router": routers, "floatingip": floatingips,
+    "security_group": security_groups, "security_group_rule": security_group_rules,
 }  # fmt: skip
 
 

@@ -10,10 +10,13 @@ from mockcloud.neutron import (
     agents,
     availability,
     discovery,
+    floatingips,
     ipam,
     networks,
     ports,
     quota,
+    router_interfaces,
+    routers,
     security_group_rules,
     security_groups,
     segments,
@@ -27,7 +30,10 @@ from mockcloud.neutron.tables import subnets as subnets_table
 
 
 def build(runtime: Runtime) -> Service:
-    modules = [discovery, agents, networks, availability, subnets, ports, security_groups, security_group_rules, quota]
+    modules = [
+        discovery, agents, networks, availability, subnets, ports, security_groups, security_group_rules, routers, router_interfaces,
+        floatingips, quota,
+    ]  # fmt: skip
     service = Service("neutron", runtime, modules, metadata)
     service.parts[Notifier] = Notifier(service)
     service.parts[Agent] = Agent(service, service.part(Notifier))

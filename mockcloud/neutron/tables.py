@@ -114,6 +114,28 @@ security_group_rules = _standard(
     named=False,
 )
 
+routers = _standard(  # their ports name them as device_id
+    "routers",
+    Column("status", String(16), nullable=False, default="ACTIVE"),
+    Column("admin_state_up", Boolean, nullable=False, default=True),
+    Column("enable_snat", Boolean, nullable=False, default=True),
+    Column("routes", JSON, nullable=False, default=list),
+    Column("availability_zone_hints", JSON, nullable=False, default=list),
+)
+
+floatingips = _standard(
+    "floatingips",
+    Column("status", String(16), nullable=False, default="DOWN"),
+    Column("floating_network_id", String(36), ForeignKey("networks.id"), nullable=False, index=True),
+    Column("floating_ip_address", String(64), nullable=False),
+    Column("floating_port_id", String(36), nullable=False),  # holds the address
+    Column("port_id", String(36), index=True),
+    Column("fixed_ip_address", String(64)),
+    Column("router_id", String(36), index=True),
+    UniqueConstraint("floating_network_id", "port_id", "fixed_ip_address"),
+    named=False,
+)
+
 quotas = Table(
     "quotas",
     metadata,

@@ -19,7 +19,7 @@ async def test_versions_need_no_token(neutron_cloud: object, member: Neutron) ->
 
 async def test_extensions_are_those_served(member: Neutron) -> None:
     found = {one["alias"]: one for one in (await member.get("/extensions"))["extensions"]}
-    assert {"binding", "security-group", "quotas", "standard-attr-tag", "port-security"} <= set(found)
+    assert {"binding", "security-group", "quotas", "standard-attr-tag", "port-security", "router"} <= set(found)
     assert not {"trunk", "qos", "binding-extended", "address-scope"} & set(found)
     assert (await member.get("/extensions/binding"))["extension"] == found["binding"]
     assert refusal(await member.request("GET", "/extensions/qos")) == (404, "HTTPNotFound")
@@ -52,3 +52,13 @@ async def test_a_method_that_is_none_is_refused(member: Neutron, method: str) ->
 
 async def test_a_path_that_is_none_is_not_found(member: Neutron) -> None:
     assert refusal(await member.request("GET", "/nothing")) == (404, "HTTPNotFound")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/qos/policies"), ("POST", "/subnetpools"), ("GET", f"/ports/{NOWHERE}/bindings"), ("DELETE", f"/agents/{NOWHERE}")],
+)
+async def test_what_is_knowingly_not_served_says_so(admin: Neutron, method: str, path: str) -> None:
+    answer = await admin.request(method, path, {} if method == "POST" else None)
+    assert answer.status == 501
+    assert answer.json()["NeutronError"]["message"].endswith(".")

@@ -10,6 +10,7 @@ import pytest
 from tests.mockcloud.neutron.conftest import NOWHERE, Neutron, refusal, words
 
 NAMES = ("a", "b", "c", "d", "e")
+ALL = ("networks", "subnets", "ports", "security-groups", "security-group-rules", "routers", "floatingips")
 
 
 @pytest.fixture
@@ -99,18 +100,18 @@ async def test_a_query_that_means_nothing_is_refused(member: Neutron, query: str
     assert said is None or words(answer) == said
 
 
-@pytest.mark.parametrize("plural", ["networks", "subnets", "ports", "security-groups", "security-group-rules"])
+@pytest.mark.parametrize("plural", ALL)
 async def test_every_list_is_empty_or_full_without_a_complaint(member: Neutron, stranger: Neutron, plural: str) -> None:
     for user in (member, stranger):
         assert list(await user.get(f"/{plural}", limit=1000, fields="id"))
         assert (await user.request("GET", f"/{plural}/")).status == 200
 
 
-@pytest.mark.parametrize("plural", ["networks", "subnets", "ports", "security-groups", "security-group-rules"])
+@pytest.mark.parametrize("plural", ALL)
 async def test_what_is_not_there_is_not_found(member: Neutron, plural: str) -> None:
     kind = {
         "networks": "NetworkNotFound", "subnets": "SubnetNotFound", "ports": "PortNotFound", "security-groups": "SecurityGroupNotFound",
-        "security-group-rules": "SecurityGroupRuleNotFound",
+        "security-group-rules": "SecurityGroupRuleNotFound", "routers": "RouterNotFound", "floatingips": "FloatingIPNotFound",
     }[plural]  # fmt: skip
     for id_ in (NOWHERE, "not-a-uuid"):
         assert refusal(await member.request("GET", f"/{plural}/{id_}")) == (404, kind)

@@ -67,14 +67,17 @@ async def test_a_quota_is_not_set_below_the_use_unless_by_force(member: Neutron,
     assert (await admin.request("PUT", path, {"quota": {"network": 1, "force": True}})).status == 200
 
 
-@pytest.mark.parametrize("resource", ["network", "subnet", "port", "security_group", "security_group_rule"])
+@pytest.mark.parametrize("resource", ["network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule"])
 async def test_a_full_quota_refuses_the_next_one(member: Neutron, admin: Neutron, resource: str) -> None:
     network, group = await member.network(), await member.default_group()
+    (public,) = (await member.get("/networks", name="public"))["networks"]
     await admin.request("PUT", f"/quotas/{member.project_id}", {"quota": {resource: 0, "force": True}})
     bodies: dict[str, Any] = {
         "network": {},
         "subnet": {"network_id": network["id"], "ip_version": 4, "cidr": "10.1.0.0/24"},
         "port": {"network_id": network["id"]},
+        "router": {},
+        "floatingip": {"floating_network_id": public["id"]},
         "security_group": {"name": "g"},
         "security_group_rule": {"security_group_id": group["id"], "direction": "ingress", "protocol": "tcp"},
     }

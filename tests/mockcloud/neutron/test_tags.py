@@ -6,7 +6,7 @@ import pytest
 
 from tests.mockcloud.neutron.conftest import NOWHERE, Neutron, refusal
 
-TAGGED = ("networks", "subnets", "ports", "security-groups")
+TAGGED = ("networks", "subnets", "ports", "security-groups", "routers", "floatingips")
 
 
 @pytest.fixture
@@ -16,7 +16,10 @@ async def places(member: Neutron) -> dict[str, str]:
     subnet = await member.subnet(network["id"])
     port = await member.port(network["id"])
     group = await member.create("security-groups", name="g")
-    made = zip(TAGGED, (network, subnet, port, group), strict=True)
+    router = await member.create("routers")
+    (public,) = (await member.get("/networks", name="public"))["networks"]
+    floating = await member.create("floatingips", floating_network_id=public["id"])
+    made = zip(TAGGED, (network, subnet, port, group, router, floating), strict=True)
     return {plural: f"/{plural}/{one['id']}/tags" for plural, one in made}
 
 
