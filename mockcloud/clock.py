@@ -6,6 +6,8 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+CENTURY = 100 * 365 * 86_400
+
 
 class Clock:
     """`speed` virtual seconds pass in one real second; `advance` jumps, and wakes the sleepers who are due."""
@@ -22,7 +24,7 @@ class Clock:
 
     @speed.setter
     def speed(self, value: float) -> None:
-        if not value > 0:
+        if not 0 < value < float("inf"):
             raise ValueError("the clock's speed must be above 0")
         self._rebase(self.time())
         self._speed = value
@@ -37,8 +39,8 @@ class Clock:
         return datetime.fromtimestamp(self.time(), UTC).replace(tzinfo=None)
 
     def advance(self, seconds: float) -> None:
-        if seconds < 0:
-            raise ValueError("the clock never goes back")
+        if not 0 <= seconds <= CENTURY:
+            raise ValueError("the clock never goes back, and at most a century ahead")
         self._rebase(self.time() + seconds)
         self._wake()
 

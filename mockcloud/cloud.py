@@ -200,9 +200,11 @@ class Cloud:
         for database in self._databases:
             database.close()
 
-    async def reset(self) -> None:
-        """Back to the seed: everything else is gone."""
+    async def reset(self, seed: int | None = None) -> None:
+        """Back to the seed, or to that of another number: everything else is gone."""
         await self.stop()
+        if seed is not None:
+            self.settings = self.settings.replace(seed=seed)
         if self.settings.state_dir:
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self.settings.state_dir)

@@ -29,6 +29,7 @@ def test_every_step_of_the_launch_is_shown_with_its_time_and_the_server_is_activ
     assert re.search(r"^status +ACTIVE$", done.stdout, re.MULTILINE)
     assert re.search(r"^address +demo-net 192\.168\.28\.\d+$", done.stdout, re.MULTILINE)
     assert re.search(r"^volume +[0-9a-f-]{36}$", done.stdout, re.MULTILINE)
+    assert done.stderr == ""
 
 
 def test_without_a_terminal_there_are_no_colours_and_no_line_is_wider_than_it():

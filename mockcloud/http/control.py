@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import orjson
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
@@ -19,6 +20,36 @@ from mockcloud.trace import Recorder
 from mockcloud.worker import Worker
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost", "testclient")
+
+
+class Asked(BaseModel):
+    """A request body: what it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Reset(Asked):
+    seed: int | None = None
+
+
+class NewFault(Asked):
+    step: int
+    kind: str
+    when: str = "before"
+    count: int | None = Field(1, ge=1)
+    seconds: float = Field(0.0, ge=0)
+    message: str = "injected fault"
+    host: str = ""
+    request_id: str = ""
+
+
+class ClockChange(Asked):
+    speed: float | None = None
+    advance: float | None = None
+
+
+class Switch(Asked):
+    up: bool
 
 
 class Controlled(Protocol):
@@ -33,7 +64,7 @@ class Controlled(Protocol):
     workers: dict[str, Worker]
     urls: dict[str, str]
 
-    async def reset(self) -> None: ...
+    async def reset(self, seed: int | None = None) -> None: ...
 
     async def foreign_identity(self) -> RequestContext: ...
 
@@ -67,8 +98,9 @@ def create_control_app(cloud: Controlled) -> FastAPI:
         }
 
     @app.post("/_mockcloud/reset", status_code=204)
-    async def reset() -> None:
-        await cloud.reset()
+    async def reset(wanted: Reset | None = None) -> None:
+        """Back to the seed, at once and wholly; with `{seed}` to that of another number: other ids, the same names."""
+        await cloud.reset(wanted.seed if wanted else None)
 
     @app.get("/_mockcloud/facts", response_class=PlainTextResponse)
     async def facts(request_id: str = "", after: int = 0, kind: str = "") -> StreamingResponse:
@@ -98,14 +130,15 @@ def _faults(app: FastAPI, cloud: Controlled) -> None:
         return {"kinds": KINDS, "faults": [fault.to_dict() for fault in cloud.faults.all()]}
 
     @app.post("/_mockcloud/faults", status_code=201)
-    async def add_fault(fault: dict[str, Any]) -> dict[str, Any]:
-        """`{step, kind, when, count, seconds, message, host, request_id}`; step and kind are needed."""
-        if fault.get("kind") == "wrong_project" and cloud.faults.foreign is None:
-            cloud.faults.foreign = await cloud.foreign_identity()
+    async def add_fault(fault: NewFault) -> dict[str, Any]:
+        """`count` null: until it is removed. `host` and `request_id` narrow down where it strikes."""
         try:
-            return cloud.faults.add(**fault).to_dict()
-        except (TypeError, ValueError) as error:
+            added = cloud.faults.add(**fault.model_dump()).to_dict()
+        except ValueError as error:
             raise HTTPException(400, str(error)) from error
+        if fault.kind == "wrong_project":
+            cloud.faults.foreign = await cloud.foreign_identity()
+        return added
 
     @app.delete("/_mockcloud/faults", status_code=204)
     async def clear_faults() -> None:
@@ -123,15 +156,13 @@ def _clock(app: FastAPI, cloud: Controlled) -> None:
         return {"now": cloud.clock.now().isoformat() + "Z", "speed": cloud.clock.speed}
 
     @app.put("/_mockcloud/clock")
-    async def set_clock(change: dict[str, float]) -> dict[str, Any]:
-        """`{speed}` and/or `{advance}` (seconds)."""
-        if unknown := set(change) - {"speed", "advance"}:
-            raise HTTPException(400, f"unknown: {', '.join(sorted(unknown))}")
+    async def set_clock(change: ClockChange) -> dict[str, Any]:
+        """`speed` in virtual seconds a second, `advance` in seconds."""
         try:
-            if "speed" in change:
-                cloud.clock.speed = change["speed"]
-            if "advance" in change:
-                cloud.clock.advance(change["advance"])
+            if change.speed is not None:
+                cloud.clock.speed = change.speed
+            if change.advance is not None:
+                cloud.clock.advance(change.advance)
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         return await show_clock()
@@ -141,19 +172,20 @@ def _parts(app: FastAPI, cloud: Controlled) -> None:
     """Services and workers can be switched off, killed and started again."""
 
     @app.put("/_mockcloud/services/{name}")
-    async def switch_service(name: str, wanted: dict[str, bool]) -> dict[str, Any]:
+    async def switch_service(name: str, wanted: Switch) -> dict[str, Any]:
         if name not in cloud.urls:
             raise HTTPException(404, f"no service {name}: there are {', '.join(cloud.urls)}")
-        (cloud.down.discard if wanted.get("up", True) else cloud.down.add)(name)
+        (cloud.down.discard if wanted.up else cloud.down.add)(name)
         return {"name": name, "up": name not in cloud.down}
 
     @app.put("/_mockcloud/workers/{name}")
-    async def switch_worker(name: str, wanted: dict[str, bool]) -> dict[str, Any]:
+    async def switch_worker(name: str, wanted: Switch) -> dict[str, Any]:
+        """Down: it dies in the middle of whatever it does. Up: it starts anew."""
         worker = cloud.workers.get(name)
         if worker is None:
             raise HTTPException(404, f"no worker {name}: there are {', '.join(cloud.workers)}")
-        if wanted.get("up", True) and not worker.alive:
+        if wanted.up and not worker.alive:
             await worker.start()
-        elif not wanted.get("up", True) and worker.alive:
+        elif not wanted.up and worker.alive:
             await worker.kill()
         return {"name": name, "up": worker.alive}

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import yaml
 
-
 QUESTIONS = 4_096  # remembered per service: oslo.policy takes a hundred times longer than a look-up
 
 

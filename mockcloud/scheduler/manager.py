@@ -19,8 +19,8 @@ from mockcloud.scheduler.resize import Resizes
 from mockcloud.scheduler.retries import MaxRetriesExceeded, attempt, with_attempt
 from mockcloud.scheduler.selection import Selections, Selector
 from mockcloud.scheduler.spec import RequestSpec, from_message
-from mockcloud.turns import Turns
 from mockcloud.trace import step
+from mockcloud.turns import Turns
 
 LOG = logging.getLogger(__name__)
 
