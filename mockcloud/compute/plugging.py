@@ -6,7 +6,7 @@ from typing import Any
 
 from mockcloud.compute import devices
 from mockcloud.compute.drivers.base import Vif
-from mockcloud.compute.errors import InterfaceAttachFailed, InterfaceDetachFailed
+from mockcloud.compute.errors import InterfaceAttachFailed, InterfaceDetachFailed, is_overtaken
 from mockcloud.compute.host import Host
 from mockcloud.compute.network import Port
 from mockcloud.compute.operation import operation
@@ -96,10 +96,14 @@ class Plugging:
             await self._conductor.save_network_info(ctx, uuid, left)
 
     async def external_instance_event(self, ctx: RequestContext, events: list[Json]) -> None:
-        """What neutron and cinder tell of servers: their network information is read anew."""
+        """What neutron and cinder tell of servers: their network information is read anew. A deleted one has none."""
         for uuid in {event["server_uuid"] for event in events if event["name"].startswith("network-")}:
             async with self._host.turns.of(uuid):
-                await self.refresh_network(ctx, uuid)
+                try:
+                    await self.refresh_network(ctx, uuid)
+                except Exception as error:
+                    if not is_overtaken(error):
+                        raise
 
     async def refresh_network(self, ctx: RequestContext, uuid: str) -> None:
         """As neutron has it now. Ports that are gone leave the guest; new ones come by attach_interface only."""

@@ -66,10 +66,28 @@ def test_what_is_not_there_is_refused_in_words(openstack: Command) -> None:
         openstack("volume", "create", "--size", "1", "--type", "nothing", "one")
 
 
-def test_networks_and_volumes_are_made(openstack: Command) -> None:
+def test_a_server_is_launched_on_a_network_of_its_own_with_a_volume(openstack: Command) -> None:
     openstack("network", "create", "lan")
     subnet = openstack("subnet", "create", "--network", "lan", "--subnet-range", "10.9.0.0/24", "lan4")
     assert subnet["gateway_ip"] == "10.9.0.1"
-    assert openstack("volume", "create", "--size", "1", "--image", "cirros", "data")["size"] == 1
-    (listed,) = openstack("volume", "list")
-    assert (listed["Name"], listed["Size"]) == ("data", 1)
+    volume = openstack("volume", "create", "--size", "1", "--image", "cirros", "data")
+    assert volume["size"] == 1
+    server = openstack("server", "create", "--image", "cirros", "--flavor", "m1.tiny", "--network", "lan", "--wait", "one")
+    assert server["status"] == "ACTIVE"
+    assert server["addresses"]["lan"][0].startswith("10.9.0.")
+    (listed,) = openstack("server", "list")
+    assert (listed["Name"], listed["Status"], listed["Image"], listed["Flavor"]) == ("one", "ACTIVE", "cirros", "m1.tiny")
+    openstack("server", "add", "volume", "one", "data")
+    found = _until(lambda: openstack("volume", "show", "data"), lambda shown: shown["status"] == "in-use")
+    assert [attachment["server_id"] for attachment in found["attachments"]] == [server["id"]]
+    openstack("server", "delete", "--wait", "one", shown=False)
+    assert openstack("server", "list") == []
+    assert openstack("volume", "list")[0]["Status"] == "available"
+
+
+def _until(ask: Callable[[], Any], settled: Callable[[Any], bool]) -> Any:
+    """The first settled answer of ten; the command itself takes a second or more."""
+    for _ in range(10):
+        if settled(answer := ask()):
+            return answer
+    raise AssertionError(f"it stays {answer}")

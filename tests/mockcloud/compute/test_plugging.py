@@ -110,3 +110,9 @@ async def test_a_port_that_neutron_deleted_leaves_the_server(yard: Yard) -> None
         return len(yard.row(server)["network_info"])
 
     await yard.until(known, 0)
+
+
+async def test_news_of_a_server_that_is_gone_are_no_news(yard: Yard) -> None:
+    gone = {"name": "network-vif-deleted", "server_uuid": "11111111-1111-4111-8111-111111111111", "tag": "x", "status": "completed"}
+    ctx, host = await yard.ctx(yard.admin), yard.row(await yard.running())["host"]
+    assert await yard.cloud.bus.call(ctx, "compute", "external_instance_event", server=host, args={"events": [gone]}) is None
