@@ -12,6 +12,8 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import format_datetime
 from typing import Any
 
 import orjson
@@ -289,6 +291,9 @@ class Binding(BaseRoute):
         headers = dict(reply.headers)
         if self._microversions is not None and incoming.version is not None:
             headers |= self._microversions.headers(incoming.version)
+            if self.service.name == "placement" and reply.body is not None and incoming.version >= (1, 15):
+                headers.setdefault("Last-Modified", format_datetime(self.service.clock.now().replace(tzinfo=UTC), usegmt=True))
+                headers["Cache-Control"] = "no-cache"
         if reply.stream is not None:
             headers.setdefault("Content-Type", reply.media or "application/octet-stream")
             return Answer(status, headers, stream=reply.stream)

@@ -49,7 +49,7 @@ def invalid_query(service: str, invalid: Invalid) -> ApiError:
             return BadRequest(invalid.message)
         return BadRequest(f"Invalid input for query parameters {invalid.path[-1]}. Value: {invalid.value}. {invalid.message}")
     if service == "placement":
-        return BadRequest(f"Invalid query string parameters: {invalid.message}", code="placement.query.bad_value")
+        return BadRequest(f"Invalid query string parameters: {invalid.message}")
     if service == "neutron":
         if invalid.path[:1] == ["limit"]:
             said = f"Bad limit request: Limit must be an integer 0 or greater and not '{invalid.value}'."

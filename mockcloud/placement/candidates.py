@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mockcloud.placement.inventory import capacity, refusal
+
+Amounts = dict[str, dict[str, int]]  # provider -> resource class -> amount
 
 
 @dataclass(slots=True)
@@ -36,41 +38,136 @@ class Provider:
         }
 
 
-Rule = Callable[[Provider], bool]
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One request group. Of each set in `required` and `member_of` one is wanted."""
+
+    resources: Mapping[str, int] = field(default_factory=dict)
+    required: tuple[frozenset[str], ...] = ()
+    forbidden: frozenset[str] = frozenset()
+    member_of: tuple[frozenset[str], ...] = ()
+    not_member_of: frozenset[str] = frozenset()
+    in_tree: str = ""
+
+    def has_traits(self, traits: frozenset[str]) -> bool:
+        return all(any_of & traits for any_of in self.required)
+
+    def admits(self, provider: Provider, tree: Tree, own_aggregates: bool = False) -> bool:
+        """Everything but traits that must be there and resources. A root's aggregates span its tree, unless `own_aggregates`."""
+        aggregates = provider.aggregates | (frozenset() if own_aggregates else tree.root_aggregates)
+        if self.forbidden & provider.traits or self.not_member_of & aggregates:
+            return False
+        if self.in_tree and self.in_tree not in tree.providers:
+            return False
+        return all(any_of & aggregates for any_of in self.member_of)
 
 
-def parse_resources(text: str) -> dict[str, int]:
-    """`VCPU:1,MEMORY_MB:512`; raises ValueError with a sentence."""
-    found: dict[str, int] = {}
-    for part in text.split(","):
-        name, _, amount = part.partition(":")
-        if not name or not amount.isdecimal() or int(amount) < 1:
-            raise ValueError(f"Badly formed resources parameter. Expected resources query string parameter in form: ?resources=VCPU:2,MEMORY_MB:1024. Got: {text}.")  # fmt: skip  # noqa: E501
-        found[name] = int(amount)
-    return found
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A whole request: its groups by suffix (the empty one may be spread over a tree), and what holds for all of them."""
+
+    groups: Mapping[str, Group]
+    isolate: bool = False  # the suffixed groups, each from a provider of its own
+    root_required: frozenset[str] = frozenset()
+    root_forbidden: frozenset[str] = frozenset()
+    same_subtrees: tuple[frozenset[str], ...] = ()
+    nested: bool = True  # else one provider gives everything
 
 
-def trait_rule(text: str) -> Rule:
-    """`A,!B` (all of, none of) or `in:A,B` (any of)."""
-    if text.startswith("in:"):
-        any_of = frozenset(text[3:].split(","))
-        return lambda provider: bool(provider.traits & any_of)
-    names = [name for name in text.split(",")]
-    wanted = frozenset(name for name in names if not name.startswith("!"))
-    refused = frozenset(name[1:] for name in names if name.startswith("!"))
-    return lambda provider: wanted <= provider.traits and not refused & provider.traits
+@dataclass(slots=True)
+class Tree:
+    providers: dict[str, Provider]
+    root: Provider | None
+
+    @property
+    def root_aggregates(self) -> frozenset[str]:
+        return self.root.aggregates if self.root else frozenset()
+
+    def is_above(self, upper: str, lower: str) -> bool:
+        at: str | None = lower
+        while at is not None and at != upper:
+            at = self.providers[at].parent if at in self.providers else None
+        return at == upper
 
 
-def aggregate_rule(text: str) -> Rule:
-    """`uuid`, `in:uuid,uuid`, or either with a leading `!`."""
-    negated, text = text.startswith("!"), text.removeprefix("!")
-    wanted = frozenset(text.removeprefix("in:").split(","))
-    return lambda provider: bool(provider.aggregates & wanted) != negated
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`amounts` by provider; `mappings` says which providers serve which group."""
+
+    amounts: Amounts
+    mappings: dict[str, list[str]]
 
 
-def allocation_candidates(
-    providers: list[Provider], resources: Mapping[str, int], rules: list[Rule], limit: int | None = None
-) -> list[Provider]:
-    """Providers that satisfy every rule and can give everything, at most `limit`."""
-    fitting = (p for p in providers if all(rule(p) for rule in rules) and p.can_give(resources))
-    return list(itertools.islice(fitting, limit))
+def trees_of(providers: list[Provider]) -> list[Tree]:
+    found: dict[str, Tree] = {}
+    for provider in providers:
+        tree = found.setdefault(provider.root, Tree({}, None))
+        tree.providers[provider.uuid] = provider
+        if provider.uuid == provider.root:
+            tree.root = provider
+    return list(found.values())
+
+
+def allocation_candidates(providers: list[Provider], wish: Wish, limit: int | None = None) -> list[Candidate]:
+    """At most `limit`, tree by tree."""
+    every = itertools.chain.from_iterable(_of_tree(tree, wish) for tree in trees_of(providers))
+    return list(itertools.islice(every, limit))
+
+
+Option = dict[str, dict[str, int]]  # how one group may be served: amounts by provider
+
+
+def _of_tree(tree: Tree, wish: Wish) -> Iterator[Candidate]:
+    root_traits = tree.root.traits if tree.root else frozenset()
+    if not wish.root_required <= root_traits or wish.root_forbidden & root_traits:
+        return
+    options = [list(_spread(tree, group) if suffix == "" else _single(tree, group)) for suffix, group in wish.groups.items()]
+    for choice in itertools.product(*options):
+        served = dict(zip(wish.groups, choice, strict=True))
+        amounts = _sum(choice)
+        if _holds(tree, wish, served) and all(tree.providers[uuid].can_give(given) for uuid, given in amounts.items()):
+            yield Candidate(amounts, {suffix: sorted(option) for suffix, option in served.items()})
+
+
+def _single(tree: Tree, group: Group) -> Iterator[Option]:
+    for provider in tree.providers.values():
+        if group.admits(provider, tree) and group.has_traits(provider.traits) and provider.can_give(group.resources):
+            yield {provider.uuid: dict(group.resources)}
+
+
+def _spread(tree: Tree, group: Group) -> Iterator[Option]:
+    """The group without a suffix: each class from any provider, the traits among all that give something."""
+    admitted = [provider for provider in tree.providers.values() if group.admits(provider, tree)]
+    givers = [[p for p in admitted if p.can_give({name: amount})] for name, amount in group.resources.items()]
+    for choice in itertools.product(*givers):
+        if group.has_traits(frozenset().union(*(provider.traits for provider in choice))):
+            option: Option = {}
+            for provider, (name, amount) in zip(choice, group.resources.items(), strict=True):
+                option.setdefault(provider.uuid, {})[name] = amount
+            yield option
+
+
+def _holds(tree: Tree, wish: Wish, served: Mapping[str, Option]) -> bool:
+    if not wish.nested and len({uuid for option in served.values() for uuid in option}) > 1:
+        return False
+    single = [next(iter(option)) for suffix, option in served.items() if suffix]
+    if wish.isolate and len(set(single)) < len(single):
+        return False
+    return all(_one_subtree(tree, {uuid for suffix in suffixes for uuid in served[suffix]}) for suffixes in wish.same_subtrees)
+
+
+def _one_subtree(tree: Tree, uuids: set[str]) -> bool:
+    """One of them is above all the others."""
+    return any(all(tree.is_above(upper, lower) for lower in uuids) for upper in uuids)
+
+
+def _sum(choice: tuple[Option, ...]) -> Amounts:
+    total: Amounts = {}
+    for option in choice:
+        for uuid, resources in option.items():
+            if not resources:
+                continue
+            given = total.setdefault(uuid, {})
+            for name, amount in resources.items():
+                given[name] = given.get(name, 0) + amount
+    return total

@@ -7,15 +7,16 @@ import re
 
 import os_resource_classes
 import os_traits
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, delete, select, update
 
 from mockcloud.db.engine import Transaction
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json, Query, Reply
-from mockcloud.placement.tables import custom_classes, custom_traits, inventories, resource_providers
+from mockcloud.placement.tables import allocations, custom_classes, custom_traits, inventories, resource_providers
 
-CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+$")
+CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]+")
+LONGEST = 255
 STANDARD_CLASSES: frozenset[str] = frozenset(os_resource_classes.STANDARDS)
 
 
@@ -57,8 +58,24 @@ async def create_resource_class(ctx: Context, body: Json) -> Reply:
     return Reply(headers={"Location": ctx.url(f"/resource_classes/{name}")})
 
 
-async def ensure_resource_class(ctx: Context, name: str) -> Reply:
-    return _ensure(ctx, custom_classes, name, "resource_classes")
+async def ensure_resource_class(ctx: Context, name: str, body: Json) -> Reply:
+    """Until 1.6 the body gives the class a new name."""
+    if ctx.at_least("1.7"):
+        if not CUSTOM.fullmatch(name) or len(name) > LONGEST:
+            raise BadRequest(f"JSON does not validate: {name!r} does not match '^CUSTOM_[A-Z0-9_]+$'")
+        return _ensure(ctx, custom_classes, name, "resource_classes")
+    if body is None:
+        raise BadRequest("Malformed JSON: the body cannot be read")
+    with ctx.db.transaction() as tx:
+        _find_class(tx, name)
+        if name in STANDARD_CLASSES:
+            raise BadRequest(f"Cannot update standard resource class {name}")
+        if body["name"] in known_classes(tx):
+            raise Conflict(f"Resource class already exists: {body['name']}")
+        tx.execute(update(custom_classes).where(custom_classes.c.name == name).values(name=body["name"]))
+        for table in (inventories, allocations):
+            tx.execute(update(table).where(table.c.resource_class == name).values(resource_class=body["name"]))
+    return Reply(_class(body["name"]), status=200)
 
 
 async def delete_resource_class(ctx: Context, name: str) -> None:
@@ -67,7 +84,7 @@ async def delete_resource_class(ctx: Context, name: str) -> None:
         if name in STANDARD_CLASSES:
             raise BadRequest(f"Error in delete resource class: Cannot delete standard resource class {name}.")
         if tx.one(select(inventories.c.provider_uuid).where(inventories.c.resource_class == name).limit(1)):
-            raise Conflict(f"Error in delete resource class: Cannot delete resource class {name} in use in inventory.")
+            raise Conflict(f"Error in delete resource class: Cannot delete resource class {name}. Class is in use in inventory.")
         tx.execute(delete(custom_classes).where(custom_classes.c.name == name))
 
 
@@ -76,7 +93,7 @@ async def list_traits(ctx: Context, query: Query) -> Json:
         names = known_traits(tx)
         if "associated" in query:
             used = {trait for row in tx.all(select(resource_providers.c.traits)) for trait in row["traits"]}
-            wanted = query["associated"].lower() in ("true", "1")
+            wanted = _true_or_false(query["associated"])
             names = frozenset(name for name in names if (name in used) == wanted)
     if "name" in query:
         names = _filtered(names, query["name"])
@@ -84,12 +101,23 @@ async def list_traits(ctx: Context, query: Query) -> Json:
 
 
 def _filtered(names: frozenset[str], text: str) -> frozenset[str]:
-    kind, _, value = text.partition(":")
-    if kind == "in" and value:
+    kind, colon, value = text.partition(":")
+    if not colon:
+        raise BadRequest(
+            "Badly formatted name parameter. Expected name query string parameter in form: "
+            f'?name=[in|startswith]:[name1,name2|prefix]. Got: "{text}"'
+        )
+    if kind == "in":
         return names & frozenset(value.split(","))
-    if kind == "startswith" and value:
+    if kind == "startswith":
         return frozenset(name for name in names if name.startswith(value))
-    raise BadRequest("Badly formatted name parameter. Expected name query string parameter in form: ?name=[in|startswith]:[name1,name2|prefix].")  # fmt: skip  # noqa: E501
+    return names
+
+
+def _true_or_false(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise BadRequest('The query parameter "associated" only accepts "true" or "false"')
+    return text.lower() == "true"
 
 
 async def show_trait(ctx: Context, name: str) -> None:
@@ -99,6 +127,11 @@ async def show_trait(ctx: Context, name: str) -> None:
 
 
 async def ensure_trait(ctx: Context, name: str) -> Reply:
+    if not CUSTOM.fullmatch(name) or len(name) > LONGEST:
+        raise BadRequest(
+            'The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix "CUSTOM_" and use '
+            'following characters: "A"-"Z", "0"-"9" and "_"'
+        )
     return _ensure(ctx, custom_traits, name, "traits")
 
 
@@ -115,8 +148,6 @@ async def delete_trait(ctx: Context, name: str) -> None:
 
 def _ensure(ctx: Context, table: Table, name: str, collection: str) -> Reply:
     """201 when it is new, 204 when it was there."""
-    if not CUSTOM.match(name) or len(name) > 255:
-        raise BadRequest(f"The name {name} is invalid: it must start with CUSTOM_ and hold only A-Z, 0-9 and _.")
     with ctx.db.transaction() as tx:
         new = tx.one(select(table.c.name).where(table.c.name == name)) is None
         if new:

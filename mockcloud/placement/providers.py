@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from mockcloud.db.engine import Row
+from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, Conflict
+from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json, Query, Reply
 from mockcloud.placement import classes
-from mockcloud.placement.candidates import aggregate_rule, parse_resources, trait_rule
-from mockcloud.placement.store import bump, find_provider, load_providers, used_by_class
+from mockcloud.placement.candidates import Group, Provider, trees_of
+from mockcloud.placement.queries import check_names, read_group
+from mockcloud.placement.store import bump, check_generation, find_provider, http_date, load_providers, used_by_class
 from mockcloud.placement.tables import allocations, consumers, inventories, resource_providers
 
 
@@ -23,45 +24,40 @@ async def list_resource_providers(ctx: Context, query: Query) -> Json:
     for name in ("name", "uuid"):
         if name in query:
             statement = statement.where(table.c[name] == query[name])
+    given = {name: query[name] for name in ("required", "member_of", "resources", "in_tree") if name in query}
+    group = read_group(ctx, given)
     with ctx.db.transaction() as tx:
-        if "in_tree" in query:
-            root = tx.scalar(select(table.c.root_provider_uuid).where(table.c.uuid == query["in_tree"]))
-            statement = statement.where(table.c.root_provider_uuid == root)
+        check_names(tx, [group], where='Invalid trait(s) in "required" parameter: ')
         rows = tx.all(statement)
-        rules = _rules(query)
-        if rules:
-            fitting = {provider.uuid for provider in load_providers(tx) if all(rule(provider) for rule in rules)}
+        if given:
+            fitting = _fitting(load_providers(tx), group)
             rows = [row for row in rows if row["uuid"] in fitting]
     return {"resource_providers": [_view(ctx, row) for row in rows]}
 
 
-def _rules(query: Query) -> list[Any]:
-    rules: list[Any] = [aggregate_rule(text) for text in query.get("member_of", ())]
-    rules += [trait_rule(text) for text in query.get("required", ())]
-    if "resources" in query:
-        try:
-            wanted = parse_resources(query["resources"])
-        except ValueError as error:
-            raise BadRequest(str(error), code="placement.query.bad_value") from error
-        rules.append(lambda provider: provider.can_give(wanted))
-    return rules
+def _fitting(providers: list[Provider], group: Group) -> set[str]:
+    """Providers that fit by themselves, wherever they stand in their tree."""
+    trees = {provider.uuid: tree for tree in trees_of(providers) for provider in tree.providers.values()}
+    alone = [provider for provider in providers if group.has_traits(provider.traits) and provider.can_give(group.resources)]
+    return {provider.uuid for provider in alone if group.admits(provider, trees[provider.uuid], own_aggregates=True)}
 
 
-async def show_resource_provider(ctx: Context, uuid: str) -> Json:
+async def show_resource_provider(ctx: Context, uuid: str) -> Reply:
     with ctx.db.transaction() as tx:
-        return _view(ctx, find_provider(tx, uuid))
+        row = find_provider(tx, uuid)
+    return Reply(_view(ctx, row), headers=_modified(ctx, row))
+
+
+def _modified(ctx: Context, row: Row) -> dict[str, str]:
+    return {"Last-Modified": http_date(row["updated_at"])} if ctx.at_least("1.15") else {}
 
 
 async def create_resource_provider(ctx: Context, body: Json) -> Reply:
     id_ = str(uuid_module.UUID(body["uuid"])) if "uuid" in body else str(uuid_module.uuid4())
-    parent = body.get("parent_provider_uuid")
+    parent, what = body.get("parent_provider_uuid"), f'Unable to create resource provider "{body["name"]}", {id_}: '
+    if parent is not None and str(uuid_module.UUID(parent)) == id_:
+        raise _failed(f"{what}Object action create", "parent provider UUID cannot be same as UUID. Please set parent provider UUID to None if there is no parent.")  # fmt: skip  # noqa: E501
     with ctx.db.transaction() as tx:
-        root = id_
-        if parent is not None:
-            above = tx.one(select(resource_providers).where(resource_providers.c.uuid == parent))
-            if above is None:
-                raise BadRequest(f"Unable to create resource provider \"{body['name']}\", {id_}: parent provider UUID '{parent}' does not exist.")  # fmt: skip  # noqa: E501
-            root = above["root_provider_uuid"]
         row: Row = {
             "uuid": id_,
             "created_at": ctx.now(),
@@ -69,47 +65,82 @@ async def create_resource_provider(ctx: Context, body: Json) -> Reply:
             "name": body["name"],
             "generation": 0,
             "parent_provider_uuid": parent,
-            "root_provider_uuid": root,
+            "root_provider_uuid": id_ if parent is None else _root_of(tx, parent, f"{what}Object action create"),
             "aggregates": [],
             "traits": [],
         }
+        taken = tx.one(select(resource_providers.c.uuid).where(resource_providers.c.uuid == id_)) is not None
         try:
             tx.execute(insert(resource_providers).values(**row))
         except IntegrityError as error:
-            raise Conflict(
-                f"Conflicting resource provider name: {body['name']} already exists.", code="placement.duplicate_name"
-            ) from error
+            which = f"uuid: {id_}" if taken else f"name: {body['name']}"
+            raise Conflict(f"Conflicting resource provider {which} already exists.", code="placement.duplicate_name") from error
     headers = {"Location": ctx.url(f"/resource_providers/{id_}")}
     return Reply(_view(ctx, row) if ctx.at_least("1.20") else None, headers=headers)
 
 
-async def update_resource_provider(ctx: Context, uuid: str, body: Json) -> Json:
+async def update_resource_provider(ctx: Context, uuid: str, body: Json) -> Reply:
     changes: Row = {"name": body["name"], "updated_at": ctx.now()}
     try:
         with ctx.db.transaction() as tx:
             row = find_provider(tx, uuid)
-            parent = body.get("parent_provider_uuid", row["parent_provider_uuid"])
-            if parent != row["parent_provider_uuid"]:
-                if row["parent_provider_uuid"] is not None and not ctx.at_least("1.37"):
-                    raise BadRequest(f"Unable to save resource provider {uuid}: re-parenting a provider is not currently allowed.")
-                above = find_provider(tx, parent) if parent else None
-                changes |= {"parent_provider_uuid": parent, "root_provider_uuid": above["root_provider_uuid"] if above else uuid}
+            if body.get("parent_provider_uuid", row["parent_provider_uuid"]) != row["parent_provider_uuid"]:
+                changes |= _move(ctx, tx, row, body["parent_provider_uuid"])
             tx.execute(update(resource_providers).where(resource_providers.c.uuid == uuid).values(**changes))
     except IntegrityError as error:
-        raise Conflict(f"Conflicting resource provider name: {body['name']} already exists.", code="placement.duplicate_name") from error
-    return _view(ctx, row | changes)
+        raise Conflict(f"Conflicting resource provider {body['name']} already exists.", code="placement.duplicate_name") from error
+    return Reply(_view(ctx, row | changes), headers=_modified(ctx, row | changes))
+
+
+def _move(ctx: Context, tx: Transaction, row: Row, parent: str | None) -> Row:
+    """A provider, with all below it, goes under another parent: only from none before 1.37."""
+    uuid, what = row["uuid"], f"Unable to save resource provider {row['uuid']}: Object action update"
+    if row["parent_provider_uuid"] is not None and not ctx.at_least("1.37"):
+        verb = "un-parenting" if parent is None else "re-parenting"
+        raise _failed(what, f"{verb} a provider is not currently allowed.")
+    root = uuid if parent is None else _root_of(tx, parent, what)
+    below = _subtree(tx, row)
+    if parent in below:
+        raise _failed(what, "creating loop in the provider tree is not allowed.")
+    tx.execute(update(resource_providers).where(resource_providers.c.uuid.in_(below)).values(root_provider_uuid=root))
+    return {"parent_provider_uuid": parent, "root_provider_uuid": root}
+
+
+def _root_of(tx: Transaction, parent: str, what: str) -> str:
+    root = tx.scalar(select(resource_providers.c.root_provider_uuid).where(resource_providers.c.uuid == parent))
+    if root is None:
+        raise _failed(what, "parent provider UUID does not exist.")
+    return str(root)
+
+
+def _subtree(tx: Transaction, row: Row) -> set[str]:
+    found, level = {row["uuid"]}, [row["uuid"]]
+    while level:
+        rows = tx.all(select(resource_providers.c.uuid).where(resource_providers.c.parent_provider_uuid.in_(level)))
+        level = [child["uuid"] for child in rows]
+        found |= set(level)
+    return found
+
+
+def _failed(what: str, reason: str) -> BadRequest:
+    return BadRequest(f"{what} failed because: {reason}")
 
 
 async def delete_resource_provider(ctx: Context, uuid: str) -> None:
     with ctx.db.transaction() as tx:
-        find_provider(tx, uuid)
+        if tx.one(select(resource_providers.c.uuid).where(resource_providers.c.uuid == uuid)) is None:
+            raise NotFound(f"No resource provider with uuid {uuid} found for delete")
+        if tx.scalar(select(resource_providers.c.uuid).where(resource_providers.c.parent_provider_uuid == uuid).limit(1)):
+            message = f"Unable to delete parent resource provider {uuid}: It has child resource providers."
+            raise Conflict(message, code="placement.resource_provider.cannot_delete_parent")
         if used_by_class(tx, uuid):
             message = f"Unable to delete resource provider {uuid}: Resource provider has allocations."
             raise Conflict(message, code="placement.resource_provider.inuse")
-        if tx.scalar(select(resource_providers.c.uuid).where(resource_providers.c.parent_provider_uuid == uuid).limit(1)):
-            raise Conflict(f"Unable to delete parent resource provider {uuid}: It has child resource providers.")
         tx.execute(delete(inventories).where(inventories.c.provider_uuid == uuid))
         tx.execute(delete(resource_providers).where(resource_providers.c.uuid == uuid))
+
+
+CHANGED = "Resource provider's generation already changed. Please update the generation and try again."
 
 
 async def list_provider_aggregates(ctx: Context, uuid: str) -> Json:
@@ -119,11 +150,17 @@ async def list_provider_aggregates(ctx: Context, uuid: str) -> Json:
 
 
 async def update_provider_aggregates(ctx: Context, uuid: str, body: Json) -> Json:
+    """Before 1.19 neither guarded by the generation nor counted in it."""
     guarded = ctx.at_least("1.19")
     wanted = body["aggregates"] if guarded else body
     with ctx.db.transaction() as tx:
         row = find_provider(tx, uuid)
-        generation = bump(ctx, tx, row, body["resource_provider_generation"] if guarded else None, aggregates=wanted)
+        generation = row["generation"]
+        if guarded:
+            check_generation(row, body["resource_provider_generation"], CHANGED)
+            generation = bump(ctx, tx, row, aggregates=wanted)
+        else:
+            tx.execute(update(resource_providers).where(resource_providers.c.uuid == uuid).values(aggregates=wanted))
     return {"aggregates": wanted, "resource_provider_generation": generation}
 
 
@@ -134,18 +171,25 @@ async def list_provider_traits(ctx: Context, uuid: str) -> Json:
 
 
 async def update_provider_traits(ctx: Context, uuid: str, body: Json) -> Json:
+    wanted = sorted(body["traits"])
     with ctx.db.transaction() as tx:
         row = find_provider(tx, uuid)
-        known = classes.known_traits(tx)
-        if unknown := sorted(set(body["traits"]) - known):
+        check_generation(row, body["resource_provider_generation"], CHANGED)
+        if unknown := sorted(set(wanted) - classes.known_traits(tx)):
             raise BadRequest(f"No such trait {', '.join(unknown)}")
-        generation = bump(ctx, tx, row, body["resource_provider_generation"], traits=sorted(body["traits"]))
-    return {"traits": sorted(body["traits"]), "resource_provider_generation": generation}
+        generation = _keep_traits(ctx, tx, row, wanted)
+    return {"traits": wanted, "resource_provider_generation": generation}
 
 
 async def delete_provider_traits(ctx: Context, uuid: str) -> None:
     with ctx.db.transaction() as tx:
-        bump(ctx, tx, find_provider(tx, uuid), traits=[])
+        _keep_traits(ctx, tx, find_provider(tx, uuid), [])
+
+
+def _keep_traits(ctx: Context, tx: Transaction, row: Row, wanted: list[str]) -> int:
+    """The generation afterwards: the same where nothing changed."""
+    same = sorted(row["traits"]) == wanted
+    return int(row["generation"]) if same else bump(ctx, tx, row, traits=wanted)
 
 
 async def list_provider_usages(ctx: Context, uuid: str) -> Json:

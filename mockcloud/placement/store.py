@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -14,6 +16,11 @@ from mockcloud.placement.candidates import Provider
 from mockcloud.placement.tables import allocations, inventories, resource_providers
 
 
+def http_date(moment: datetime) -> str:
+    """A naive UTC time as HTTP writes it."""
+    return format_datetime(moment.replace(tzinfo=UTC), usegmt=True)
+
+
 def find_provider(tx: Transaction, uuid: str) -> Row:
     row = tx.one(select(resource_providers).where(resource_providers.c.uuid == uuid))
     if row is None:
@@ -21,10 +28,14 @@ def find_provider(tx: Transaction, uuid: str) -> Row:
     return row
 
 
-def bump(ctx: Context, tx: Transaction, provider: Row, generation: int | None = None, **values: Any) -> int:
-    """The provider's next generation; 409 when the caller's is not the current one."""
-    if generation is not None and generation != provider["generation"]:
-        raise Conflict("resource provider generation conflict", code="placement.concurrent_update")
+def check_generation(provider: Row, generation: int, message: str) -> None:
+    """409 when the caller's generation is not the current one."""
+    if generation != provider["generation"]:
+        raise Conflict(message, code="placement.concurrent_update")
+
+
+def bump(ctx: Context, tx: Transaction, provider: Row, **values: Any) -> int:
+    """The provider's next generation, and `values` with it."""
     new: int = provider["generation"] + 1
     changes = {"generation": new, "updated_at": ctx.now(), **values}
     tx.execute(update(resource_providers).where(resource_providers.c.uuid == provider["uuid"]).values(**changes))
