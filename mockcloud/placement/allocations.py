@@ -28,6 +28,7 @@ REASONS = {
 
 async def show_allocation(ctx: Context, consumer_uuid: str) -> Json:
     """An empty object for a consumer that has nothing."""
+    consumer_uuid = _canonical(consumer_uuid)
     joined = select(allocations, resource_providers.c.generation).join(
         resource_providers, resource_providers.c.uuid == allocations.c.provider_uuid
     )
@@ -54,7 +55,12 @@ async def update_allocation(ctx: Context, consumer_uuid: str, body: Json) -> Non
     if not body["allocations"] and not ctx.at_least("1.28"):
         raise BadRequest("JSON does not validate: {} does not have enough properties")
     with ctx.db.transaction() as tx:
-        _set(ctx, tx, {str(uuid_module.UUID(consumer_uuid)): body})
+        _set(ctx, tx, {_canonical(consumer_uuid): body})
+
+
+def _canonical(consumer: str) -> str:
+    """The same consumer with or without hyphens. What is no UUID has been given nothing."""
+    return str(uuid_module.UUID(consumer)) if FORMATS["uuid"](consumer) else consumer
 
 
 async def set_allocations(ctx: Context, body: Json) -> None:
@@ -65,6 +71,7 @@ async def set_allocations(ctx: Context, body: Json) -> None:
 
 async def delete_allocation(ctx: Context, consumer_uuid: str) -> None:
     """Providers keep their generation: what is given back can be in nobody's way."""
+    consumer_uuid = _canonical(consumer_uuid)
     with ctx.db.transaction() as tx:
         if not _take_back(tx, consumer_uuid):
             raise NotFound(f"No allocations for consumer '{consumer_uuid}'")

@@ -120,7 +120,7 @@ async def test_aggregates_are_guarded_by_the_generation_from_1_19_on(placement: 
         {"aggregates": ["x"], "resource_provider_generation": 1},
         {"aggregates": []},
         {"aggregates": [aggregate] * 2, "resource_provider_generation": 1},
-    ):  # noqa: E501
+    ):
         assert error_of(await placement.put(path, bad))[0] == 400
 
 
