@@ -14,7 +14,7 @@ from mockcloud.http.errors import ApiError, BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json
 from mockcloud.nova.provider_aggregates import join, leave, providers_of
 from mockcloud.nova.tables import aggregates, instances, services
-from mockcloud.nova.values import timestamp
+from mockcloud.nova.times import precise
 
 ZONE = "availability_zone"
 
@@ -192,13 +192,13 @@ def _save(ctx: Context, tx: Transaction, row: Row, **values: Any) -> Json:
 def _view(row: Row) -> Json:
     return {
         "availability_zone": row["metadata"].get(ZONE),
-        "created_at": timestamp(row["created_at"]),
+        "created_at": precise(row["created_at"]),
         "deleted": False,
         "deleted_at": None,
         "hosts": row["hosts"],
         "id": row["id"],
         "metadata": row["metadata"],
         "name": row["name"],
-        "updated_at": timestamp(row["updated_at"]),
+        "updated_at": precise(row["updated_at"]),
         "uuid": row["uuid"],
     }

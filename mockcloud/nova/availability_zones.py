@@ -10,7 +10,7 @@ from mockcloud.db.engine import Row
 from mockcloud.http.context import Context
 from mockcloud.http.reply import Json
 from mockcloud.nova.tables import services
-from mockcloud.nova.values import timestamp
+from mockcloud.nova.times import precise
 from mockcloud.nova.zones import INTERNAL, is_up, read_zones, zone_of_service
 
 Zones = dict[str, list[Row]]
@@ -47,5 +47,5 @@ def _hosts(ctx: Context, rows: list[Row]) -> Json:
     hosts: dict[str, Json] = defaultdict(dict)
     for row in rows:
         alive = is_up(row, ctx.now(), ctx.settings.service_down_time)
-        hosts[row["host"]][row["binary"]] = {"active": True, "available": alive, "updated_at": timestamp(row["updated_at"])}
+        hosts[row["host"]][row["binary"]] = {"active": True, "available": alive, "updated_at": precise(row["updated_at"])}
     return hosts

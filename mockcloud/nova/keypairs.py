@@ -13,7 +13,7 @@ from mockcloud.http.reply import Json, Query
 from mockcloud.nova import quota, ssh_keys
 from mockcloud.nova.links import next_links, select_page
 from mockcloud.nova.tables import key_pairs
-from mockcloud.nova.values import timestamp
+from mockcloud.nova.times import precise
 
 RULE = "os_compute_api:os-keypairs:"
 
@@ -67,7 +67,7 @@ async def show_keypair(ctx: Context, keypair_name: str, query: Query) -> Json:
     if row is None:
         raise _missing(keypair_name, user_id)
     never = {"deleted": False, "deleted_at": None, "updated_at": None}
-    return {"keypair": {**row, **never, "created_at": timestamp(row["created_at"])}}
+    return {"keypair": {**row, **never, "created_at": precise(row["created_at"])}}
 
 
 async def delete_keypair(ctx: Context, keypair_name: str, query: Query) -> None:

@@ -14,7 +14,8 @@ from mockcloud.http.reply import Json, Query
 from mockcloud.nova.aggregates import take_out
 from mockcloud.nova.provider_aggregates import drop_provider, leave, providers_of
 from mockcloud.nova.tables import aggregates, compute_nodes, instances, migrations, services
-from mockcloud.nova.values import is_true, timestamp
+from mockcloud.nova.times import precise
+from mockcloud.nova.values import is_true
 from mockcloud.nova.zones import is_up, read_zones, zone_of_service
 
 COMPUTE = "nova-compute"
@@ -172,7 +173,7 @@ def _view(ctx: Context, row: Row, zones: dict[str, str]) -> Json:
         "zone": zone_of_service(row, zones, ctx.settings.default_availability_zone),
         "status": "disabled" if row["disabled"] else "enabled",
         "state": "up" if up else "down",
-        "updated_at": timestamp(row["updated_at"]),
+        "updated_at": precise(row["updated_at"]),
         "disabled_reason": row["disabled_reason"],
         "forced_down": row["forced_down"],
     }

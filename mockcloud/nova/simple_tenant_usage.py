@@ -16,7 +16,7 @@ from mockcloud.http.errors import BadRequest
 from mockcloud.http.reply import Json, Query
 from mockcloud.nova.links import next_links, select_page
 from mockcloud.nova.tables import instances
-from mockcloud.nova.values import timestamp
+from mockcloud.nova.times import precise
 
 FORMATS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S.%f")
 RULE = "os_compute_api:os-simple-tenant-usage:"
@@ -92,8 +92,8 @@ def _usage(ctx: Context, row: Row, period: Period) -> Json:
         "memory_mb": flavor["memory_mb"],
         "local_gb": flavor["root_gb"] + flavor.get("ephemeral_gb", 0),
         "vcpus": flavor["vcpus"],
-        "started_at": timestamp(row["launched_at"]),
-        "ended_at": timestamp(ended),
+        "started_at": precise(row["launched_at"]),
+        "ended_at": precise(ended),
         "state": "terminated" if ended else row["vm_state"],
         "uptime": int(((ended or ctx.now()) - row["launched_at"]).total_seconds()),
     }
@@ -106,6 +106,6 @@ def _sum(project_id: str, usages: Sequence[Json], period: Period) -> Json:
         "total_local_gb_usage": sum(usage["local_gb"] * usage["hours"] for usage in usages),
         "total_memory_mb_usage": sum(usage["memory_mb"] * usage["hours"] for usage in usages),
         "total_vcpus_usage": sum(usage["vcpus"] * usage["hours"] for usage in usages),
-        "start": timestamp(period.start),
-        "stop": timestamp(period.stop),
+        "start": precise(period.start),
+        "stop": precise(period.stop),
     }

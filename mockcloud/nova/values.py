@@ -1,8 +1,7 @@
-"""Flags as clients write them, times as nova shows them."""
+"""Flags as clients write them."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 TRUE = ("1", "t", "true", "on", "y", "yes")
@@ -21,13 +20,3 @@ def strict_bool(value: Any) -> bool:
     if str(value).strip().lower() not in TRUE + FALSE:
         raise ValueError(f"Unrecognized value '{value}', acceptable values are: {', '.join(repr(v) for v in sorted(FALSE + TRUE))}")
     return is_true(value)
-
-
-def timestamp(value: datetime | None) -> str | None:
-    """As nova's objects are written to JSON: microseconds, no zone."""
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.%f")
-
-
-def whole_seconds(value: datetime | None) -> str | None:
-    """As the views that say `Z` write it."""
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%SZ")
