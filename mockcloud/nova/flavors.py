@@ -18,6 +18,9 @@ from mockcloud.nova.tables import flavor_projects, flavors
 from mockcloud.nova.values import is_true, strict_bool
 
 
+HUGE = 2**63 - 1  # what a database still compares
+
+
 async def list_flavors(ctx: Context, query: Query) -> Json:
     rows = _page(ctx, query)
     shown = [_brief(ctx, row) for row in rows]
@@ -125,7 +128,7 @@ def _public(asked: str | None) -> bool | None:
 
 def _number(name: str, value: str) -> int:
     try:
-        return int(value)
+        return min(int(value), HUGE)
     except ValueError:
         raise BadRequest(f"Invalid {name} filter [{value}]") from None
 

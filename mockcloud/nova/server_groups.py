@@ -18,6 +18,9 @@ from mockcloud.nova.lookup import is_admin
 from mockcloud.nova.tables import instance_group_members, instance_groups, instances
 
 
+MAX_GROUPS = 2**31  # nobody has more: a larger offset is no different
+
+
 async def list_server_groups(ctx: Context, query: Query) -> Json:
     stmt = select(instance_groups).order_by(instance_groups.c.id)
     if "all_projects" in query and is_admin(ctx):
@@ -26,7 +29,7 @@ async def list_server_groups(ctx: Context, query: Query) -> Json:
         stmt = stmt.where(instance_groups.c.project_id == ctx.project_id)
     limit = min(int(query.get("limit") or MAX_LIMIT), MAX_LIMIT)
     with ctx.db.transaction() as tx:
-        rows = tx.all(stmt.limit(limit).offset(int(query.get("offset") or 0)))
+        rows = tx.all(stmt.limit(limit).offset(min(int(query.get("offset") or 0), MAX_GROUPS)))
         members = _members(tx, [row["uuid"] for row in rows])
     return {"server_groups": [_view(row, members) for row in rows]}
 

@@ -107,7 +107,7 @@ async def delete_service(ctx: Context, service_id: str) -> None:
         if row["binary"] == COMPUTE:
             _check_empty(tx, row["host"])
         providers = providers_of(tx, row["host"]) if row["binary"] == COMPUTE else []
-        groups = [group for group in tx.all(select(aggregates)) if providers and row["host"] in group["hosts"]]
+        groups = [group for group in tx.all(select(aggregates)) if row["binary"] == COMPUTE and row["host"] in group["hosts"]]
     for group in groups:
         for provider in providers:
             await leave(ctx, provider, group["uuid"])

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from mockcloud.http.context import Context
+from mockcloud.http.errors import NotFound
 from mockcloud.http.reply import Json
 from specs import document
 
 
 async def list_versions(ctx: Context) -> Json:
-    old = {"id": "v2.0", "status": "DEPRECATED", "version": "", "min_version": "", "updated": "2011-01-21T11:33:21Z"}
-    return {"versions": [old | {"links": [{"rel": "self", "href": ctx.url("/v2/")}]}, _current(ctx)]}
+    return {"versions": [_old(ctx), _current(ctx)]}
 
 
 async def show_version(ctx: Context) -> Json:
-    described = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
-    version = _current(ctx)
-    version["links"] = [*version["links"], described]
-    media = {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}
-    return {"version": version | {"media-types": [media]}}
+    return {"version": _described(_current(ctx), "2.1")}
+
+
+async def show_version_by_id(ctx: Context, version_id: str) -> Json:
+    if version_id == "v2.1":
+        return await show_version(ctx)
+    if version_id == "v2.0":
+        return {"version": _described(_old(ctx), "2")}
+    raise NotFound("The resource could not be found.")
 
 
 async def list_choices(ctx: Context, anything: str) -> Json:
@@ -46,3 +50,15 @@ def _current(ctx: Context) -> Json:
         "updated": "2013-07-23T11:33:21Z",
         "links": [{"rel": "self", "href": ctx.url("/v2.1/")}],
     }
+
+
+def _old(ctx: Context) -> Json:
+    """What was before microversions."""
+    old = {"id": "v2.0", "status": "DEPRECATED", "version": "", "min_version": "", "updated": "2011-01-21T11:33:21Z"}
+    return old | {"links": [{"rel": "self", "href": ctx.url("/v2/")}]}
+
+
+def _described(version: Json, media_version: str) -> Json:
+    described = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
+    media = {"base": "application/json", "type": f"application/vnd.openstack.compute+json;version={media_version}"}
+    return version | {"links": [*version["links"], described], "media-types": [media]}

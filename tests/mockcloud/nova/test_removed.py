@@ -93,3 +93,11 @@ async def test_no_host_has_audited(admin: Nova, member: Nova) -> None:
     assert (await admin.request("GET", "/os-instance_usage_audit_log/0001-01-01%2000:00:00")).status == 400
     assert (await member.request("GET", "/os-instance_usage_audit_log")).status == 403
     assert (await member.request("GET", "/os-instance_usage_audit_log/2026-03-15%2001:00:00")).status == 403
+
+
+async def test_a_version_is_shown_by_its_id(member: Nova) -> None:
+    current = (await member.get("/versions/v2.1"))["version"]
+    assert (current["id"], current["status"], current["version"]) == ("v2.1", "CURRENT", "2.104")
+    assert current == (await member.get(""))["version"]
+    assert (await member.get("/versions/v2.0"))["version"]["status"] == "DEPRECATED"
+    assert refusal(await member.request("GET", "/versions/v3"))[0] == 404
