@@ -197,7 +197,8 @@ class Builds:
         """It gets the network information: addresses, MACs, binding."""
         if ports is None:
             raise AnswerLost("neutron's answer was lost.")
-        network_info = await self._host.networks.describe(ctx, ports)
+        mine = await self._host.networks.confirm(ctx, launch.uuid, ports)
+        network_info = await self._host.networks.describe(ctx, mine)
         await self._conductor.save_network_info(ctx, launch.uuid, network_info)
         return network_info
 

@@ -63,6 +63,14 @@ class Networks:
         else:
             await self._own(ctx, "DELETE", path, missing_ok=True)
 
+    async def confirm(self, ctx: RequestContext, server_id: str, ports: Sequence[Port]) -> list[Port]:
+        """The ports as neutron has them now. One that the server has besides was made by a request made twice, and goes."""
+        now = {port["id"]: port for port in await self.ports_of(ctx, server_id)}
+        mine = [Port(now.pop(port.body["id"], port.body), port.given, port.tag) for port in ports]
+        for stray in now:
+            await self.remove_port(ctx, stray, given=False)
+        return mine
+
     async def ports_of(self, ctx: RequestContext, server_id: str) -> list[Json]:
         found: list[Json] = (await self._own(ctx, "GET", "/v2.0/ports", params={"device_id": server_id}))["ports"]
         return found

@@ -27,3 +27,7 @@ class UnexpectedTaskStateError(Exception):
 
     def __init__(self, instance_uuid: str, expected: dict[str, object], actual: dict[str, object]) -> None:
         super().__init__(f"Conflict updating instance {instance_uuid}. Expected: {expected}. Actual: {actual}")
+
+
+class RequestLost(Exception):
+    """A step of the launch came out with nothing; no row is missing."""

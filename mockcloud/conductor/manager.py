@@ -8,6 +8,7 @@ from typing import Any
 from mockcloud.bus.base import Incoming
 from mockcloud.component import Component
 from mockcloud.conductor import instances, other_rows
+from mockcloud.conductor.errors import RequestLost
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
 from mockcloud.nova.records import heartbeat, record_fault, to_message
@@ -28,7 +29,9 @@ class ConductorManager:
     async def instance_get_by_uuid(self, ctx: RequestContext, incoming: Incoming, instance_uuid: str) -> None:
         """Steps 15 to 17: a compute wants to know what it has to launch."""
         wanted = await self._take_request(ctx, instance_uuid)
-        row = await self._read_instance(ctx, wanted)
+        row = await self._read_instance(ctx, wanted) if wanted else None
+        if row is None:
+            raise RequestLost(f"The request for server {instance_uuid} was lost on its way to the database.")
         await self._return_instance(ctx, incoming, row)
 
     @step(15)
