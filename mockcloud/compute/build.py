@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from mockcloud.bus.base import Incoming
+from mockcloud.bus.base import Incoming, MessagingTimeout, RemoteError
 from mockcloud.compute import devices, network, volume
 from mockcloud.compute.drivers.base import Guest, Image, PowerState
 from mockcloud.compute.errors import (
@@ -30,6 +30,8 @@ LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 EVENT = "compute_run_instance"
+HOMELESS: Json = {"host": None, "node": None, "launched_on": None, "network_info": []}
+CONDUCTOR_PAUSE = 1.0  # seconds between attempts to say that a launch failed
 ON_THE_WAY = ["scheduling", None, "networking", "block_device_mapping", "spawning"]  # task states of a server being built
 
 
@@ -303,20 +305,22 @@ class Builds:
         LOG.warning("the launch of %s on %s failed", launch.uuid, self._host.name, exc_info=error)
         if isinstance(error, Final):
             error = BuildAbortException(launch.uuid, str(error))
-        try:
-            if launch.owned and not isinstance(error, BuildAbortException) and launch.message["filter_properties"].get("retry"):
-                await self._reschedule(ctx, launch, error)
+        goes_on = launch.owned and not isinstance(error, BuildAbortException) and launch.message["filter_properties"].get("retry")
+        while True:
+            try:
+                await (self._reschedule(ctx, launch, error) if goes_on else self._give_up(ctx, launch, error))
+            except MessagingTimeout:  # a conductor that is away must not leave the server in BUILD
+                await self._host.clock.sleep(CONDUCTOR_PAUSE)
+            except RemoteError as failure:
+                if not is_overtaken(failure):
+                    raise
+                return error
             else:
-                await self._give_up(ctx, launch, error)
-        except Exception as failure:
-            if not is_overtaken(failure):
-                raise
-        return error
+                return error
 
     async def _reschedule(self, ctx: RequestContext, launch: Launch, error: Exception) -> None:
         """Back to the scheduler, which counts the attempts."""
-        homeless = {"host": None, "node": None, "launched_on": None, "task_state": "scheduling"}
-        await self._conductor.save(ctx, launch.uuid, homeless, ON_THE_WAY, "building")
+        await self._conductor.save(ctx, launch.uuid, HOMELESS | {"task_state": "scheduling"}, ON_THE_WAY, "building")
         LOG.info("%s", RescheduledException(launch.uuid, str(error)))
         properties = launch.message["filter_properties"]
         retry = {**properties["retry"], "exc": traceback.format_exception(error), "exc_reason": str(error)}
@@ -324,7 +328,7 @@ class Builds:
         await self._host.bus.cast(ctx, "scheduler", "run_instance", version="2.9", args=again)
 
     async def _give_up(self, ctx: RequestContext, launch: Launch, error: Exception) -> None:
-        failed = {"vm_state": "error", "task_state": None, "host": None, "node": None, "launched_on": None, "power_state": 0}
+        failed = HOMELESS | {"vm_state": "error", "task_state": None, "power_state": 0}
         await self._conductor.save(ctx, launch.uuid, {}, ON_THE_WAY, "building")  # an overtaken launch leaves no fault
         details = "".join(traceback.format_exception(error))
         await self._conductor.record_fault(ctx, launch.uuid, str(error) or type(error).__name__, details)

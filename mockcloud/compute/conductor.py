@@ -82,9 +82,9 @@ class Conductor:
         row: Json = await self._call(ctx, "migration_update", migration_id=migration_id, values=values)
         return row
 
-    async def finished_migration(self, ctx: RequestContext, instance_uuid: str) -> Json | None:
-        """The resize that waits for somebody to confirm or revert it."""
-        row: Json | None = await self._call(ctx, "migration_get_finished", instance_uuid=instance_uuid)
+    async def open_migration(self, ctx: RequestContext, instance_uuid: str) -> Json | None:
+        """The latest resize that is neither confirmed nor reverted; a failed one is that too."""
+        row: Json | None = await self._call(ctx, "migration_get_open", instance_uuid=instance_uuid)
         return row
 
     async def save_node(self, ctx: RequestContext, node: str, values: Json) -> Json:

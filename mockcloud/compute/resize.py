@@ -13,7 +13,7 @@ from typing import Any
 from mockcloud.compute import devices, guests
 from mockcloud.compute.drivers.base import Power, PowerState
 from mockcloud.compute.errors import UnableToMigrateToSelf
-from mockcloud.compute.host import Host
+from mockcloud.compute.host import UNREACHABLE, Host
 from mockcloud.compute.operation import operation
 from mockcloud.compute.undo import undo_on_failure
 from mockcloud.compute.usage import resources, share
@@ -103,6 +103,8 @@ class Resizes:
             sizes = {name: instance_type[name] for name in ("memory_mb", "vcpus", "root_gb", "ephemeral_gb", "swap")}
             flavors = {"flavor": instance_type, "old_flavor": migration["old_flavor"]}
             await self._conductor.save(ctx, uuid, {"task_state": "resize_finish", **sizes, **flavors}, "resize_migrated")
+            self._host.usage.arrive(uuid)
+            await self._host.report_usage(ctx)
             try:
                 server = await self._come_here(ctx, uuid)
                 await hypervisor.move_in(await guests.describe(self._host, ctx, server), disk_info or {})
@@ -110,9 +112,8 @@ class Resizes:
                     await hypervisor.power(uuid, Power.OFF)
             except Exception:
                 await self._conductor.update_migration(ctx, migration["id"], status="error")
+                await self._keep_new_room(ctx, instance, instance_type)
                 raise
-            self._host.usage.arrive(uuid)
-            await self._host.report_usage(ctx)
             await self._conductor.update_migration(ctx, migration["id"], status="finished")
             state = await hypervisor.power_state(uuid)
             done = {"vm_state": "resized", "task_state": None, "power_state": int(state), "launched_at": self._host.now()}
@@ -147,7 +148,7 @@ class Resizes:
                 await self._let_volumes_go(ctx, uuid)
             except Exception:
                 await self._conductor.update_migration(ctx, migration["id"], status="error")
-                await self._keep_old_room(ctx, instance, migration["dest_compute"] == self._host.name)
+                await self._keep_old_room(ctx, instance, here=True)
                 raise
             if migration["dest_compute"] != self._host.name:
                 self._host.usage.leave(uuid)
@@ -186,6 +187,7 @@ class Resizes:
             if vm_state == "active":
                 await hypervisor.power(uuid, Power.ON)
             self._host.usage.come_back(uuid, share(old, not server["image_ref"]))
+            await self._host.report_usage(ctx)
             await self._keep_old_room(ctx, server, here=True)
             await self._conductor.update_migration(ctx, migration["id"], status="reverted")
             state = await hypervisor.power_state(uuid)
@@ -211,6 +213,14 @@ class Resizes:
             if devices.is_volume(bdm) and bdm["volume_id"]:
                 await self._host.volumes.disconnect(ctx, bdm["volume_id"])
 
+    async def _keep_new_room(self, ctx: RequestContext, server: Json, flavor: Json) -> None:
+        """The row names this host already: what a failure leaves is here."""
+        try:
+            room = resources(flavor, not server["image_ref"])
+            await self._host.placement.set_allocations(ctx, server, self._host.provider, room)
+        except UNREACHABLE:
+            LOG.exception("the room of server %s may be claimed twice", server["uuid"])
+
     async def _keep_old_room(self, ctx: RequestContext, server: Json, here: bool) -> None:
         """Only what the server had before the move stays claimed: on this host, or on the one that is not this one."""
         old = resources(server["flavor"], not server["image_ref"])
@@ -219,5 +229,5 @@ class Resizes:
                 await self._host.placement.set_allocations(ctx, server, self._host.provider, old)
             else:
                 await self._host.placement.leave(ctx, server, self._host.provider, old)
-        except Exception:
+        except UNREACHABLE:
             LOG.exception("the room of server %s may be claimed twice", server["uuid"])

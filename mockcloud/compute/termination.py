@@ -46,8 +46,9 @@ class Terminations:
             raise
 
     async def _leave_source(self, ctx: RequestContext, server: Json) -> None:
-        """A server that was resized and neither confirmed nor reverted has a guest set aside on its old host."""
-        migration = await self._conductor.finished_migration(ctx, server["uuid"]) if server["vm_state"] == "resized" else None
+        """A server whose resize was neither confirmed nor reverted, or failed, has a guest set aside on its old host."""
+        moved = server["vm_state"] in ("resized", "error")
+        migration = await self._conductor.open_migration(ctx, server["uuid"]) if moved else None
         if migration is None:
             return
         if migration["source_compute"] != self._host.name:

@@ -100,10 +100,10 @@ class ConductorManager:
         with self._db.transaction() as tx:
             return to_message(other_rows.update_migration(tx, self._clock.now(), migration_id, values))
 
-    async def migration_get_finished(self, ctx: RequestContext, instance_uuid: str) -> Row | None:
-        """The resize that nobody has confirmed or reverted yet."""
+    async def migration_get_open(self, ctx: RequestContext, instance_uuid: str) -> Row | None:
+        """The latest resize that is neither confirmed nor reverted; a failed one is that too."""
         with self._db.transaction() as tx:
-            row = other_rows.read_finished_migration(tx, instance_uuid)
+            row = other_rows.read_open_migration(tx, instance_uuid)
             return to_message(row) if row else None
 
     # their disks

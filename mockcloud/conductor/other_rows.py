@@ -65,10 +65,10 @@ def update_migration(tx: Transaction, now: datetime, migration_id: int, values: 
     return row
 
 
-def read_finished_migration(tx: Transaction, instance_uuid: str) -> Row | None:
+def read_open_migration(tx: Transaction, instance_uuid: str) -> Row | None:
     t = migrations
-    mine = select(t).where(t.c.instance_uuid == instance_uuid, t.c.status == "finished")
-    return tx.one(mine.order_by(t.c.id.desc()).limit(1))
+    latest = tx.one(select(t).where(t.c.instance_uuid == instance_uuid).order_by(t.c.id.desc()).limit(1))
+    return None if latest is None or latest["status"] in ("confirmed", "reverted") else latest
 
 
 def save_compute_node(tx: Transaction, now: datetime, host: str, node: str, values: Values) -> Row:

@@ -205,6 +205,9 @@ async def test_the_life_of_a_migration(office: Office) -> None:
     assert (made["status"], len(made["uuid"])) == ("pre-migrating", 36)
     changed = await office.call("migration_update", migration_id=made["id"], values={"status": "finished"})
     assert (changed["status"], changed["source_compute"]) == ("finished", "one")
+    assert (await office.call("migration_get_open", instance_uuid=server))["id"] == made["id"]
+    await office.call("migration_update", migration_id=made["id"], values={"status": "confirmed"})
+    assert await office.call("migration_get_open", instance_uuid=server) is None
     assert (await office.refused("migration_update", migration_id=99, values={"status": "x"})).type == "MigrationNotFound"
 
 
