@@ -109,7 +109,7 @@ async def test_before_1_29_one_provider_gives_everything(placement: Placement, n
 
 
 async def test_a_group_with_a_suffix_comes_from_one_provider(placement: Placement, nics: dict[str, str]) -> None:
-    host, fast, slow = nics.values()
+    host, fast, _ = nics.values()
     query = f"resources=VCPU:1&resources_A={VF}:1&required_A=CUSTOM_FAST"
     (request,) = (await ask(placement, query))["allocation_requests"]
     assert request["allocations"] == {host: {"resources": {"VCPU": 1}}, fast: {"resources": {VF: 1}}}
@@ -170,7 +170,8 @@ async def test_a_bad_query_is_a_bad_request(placement: Placement, query: str, ve
 
 async def test_the_codes_of_bad_queries(placement: Placement) -> None:
     for query, code in (
-        ("resources1=VCPU:1&resources2=VCPU:1", "placement.query.missing_value"), ("required=HW_CPU_X86_VMX", "placement.query.missing_value"),
+        ("resources1=VCPU:1&resources2=VCPU:1", "placement.query.missing_value"),
+        ("required=HW_CPU_X86_VMX", "placement.query.missing_value"),
         ("resources=VCPU:1&root_required=CUSTOM_A&root_required=CUSTOM_B", "placement.query.duplicate_key"),
         ("resources=VCPU:1&same_subtree=_B", "placement.query.bad_value"),
     ):  # fmt: skip
