@@ -17,7 +17,6 @@ from mockcloud.nova.lookup import find_flavor, is_admin, visible_flavors
 from mockcloud.nova.tables import flavor_projects, flavors
 from mockcloud.nova.values import is_true, strict_bool
 
-
 HUGE = 2**63 - 1  # what a database still compares
 
 

@@ -17,7 +17,6 @@ from mockcloud.nova.links import MAX_LIMIT
 from mockcloud.nova.lookup import is_admin
 from mockcloud.nova.tables import instance_group_members, instance_groups, instances
 
-
 MAX_GROUPS = 2**31  # nobody has more: a larger offset is no different
 
 
