@@ -80,7 +80,7 @@ async def add_aggregate_host(ctx: Context, aggregate_id: str, body: Json) -> Jso
         shown = _save(ctx, tx, row, hosts=[*row["hosts"], host])
         providers = providers_of(tx, host)
     for provider in providers:
-        await join(ctx, provider, row["uuid"])
+        await join(ctx.own_rest, provider, row["uuid"])
     return {"aggregate": shown}
 
 
@@ -94,7 +94,7 @@ async def remove_aggregate_host(ctx: Context, aggregate_id: str, body: Json) -> 
         _check_servers_stay(tx, host, row["metadata"].get(ZONE), _zone_without(tx, host, number), action, removal=True)
         providers = providers_of(tx, host)
     for provider in providers:
-        await leave(ctx, provider, row["uuid"])
+        await leave(ctx.own_rest, provider, row["uuid"])
     return {"aggregate": take_out(ctx, number, host)}
 
 

@@ -41,6 +41,7 @@ from mockcloud.nova import (
     tables,
     versions,
 )
+from mockcloud.nova.provider_aggregates import mirror
 
 MODULES = [
     aggregates,
@@ -79,7 +80,10 @@ MODULES = [
 
 
 def build(runtime: Runtime) -> Service:
-    return Service("nova", runtime, MODULES, tables.metadata)
+    service = Service("nova", runtime, MODULES, tables.metadata)
+    if _zones(service):
+        service.tasks = [lambda: mirror(service.clients.own(), service.db, service.clock)]
+    return service
 
 
 def seed(service: Service, data: dict[str, Any]) -> None:

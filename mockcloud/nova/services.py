@@ -110,10 +110,10 @@ async def delete_service(ctx: Context, service_id: str) -> None:
         groups = [group for group in tx.all(select(aggregates)) if row["binary"] == COMPUTE and row["host"] in group["hosts"]]
     for group in groups:
         for provider in providers:
-            await leave(ctx, provider, group["uuid"])
+            await leave(ctx.own_rest, provider, group["uuid"])
         take_out(ctx, group["id"], row["host"])
     for provider in providers:
-        await drop_provider(ctx, provider)
+        await drop_provider(ctx.own_rest, provider)
     with ctx.db.transaction() as tx:
         tx.execute(delete(services).where(services.c.id == row["id"]))
         if row["binary"] == COMPUTE:

@@ -228,9 +228,16 @@ async def test_an_aggregate_survives_a_placement_that_is_away(admin: Nova, nova_
 
 async def test_the_zones_of_the_settings_are_there_from_the_start(make_cloud: Callable[..., Awaitable[Cloud]]) -> None:
     hosts = (HostSeed("a", zone="east"), HostSeed("b", zone="east"), HostSeed("c"))
-    cloud = await make_cloud(services=("keystone", "placement", "nova"), hosts=hosts)
+    cloud = await make_cloud(services=("keystone", "placement", "nova"), hosts=hosts, clock_speed=100.0)
     admin = Nova(cloud, client(cloud, "admin"))
     (found,) = (await admin.get(PATH))["aggregates"]
     assert (found["name"], found["availability_zone"], found["hosts"]) == ("east", "east", ["a", "b"])
     member = Nova(cloud, client(cloud, "member"))
     assert [zone["zoneName"] for zone in (await member.get("/os-availability-zone"))["availabilityZoneInfo"]] == ["east", "nova"]
+    placed = Nova(cloud, client(cloud, "admin"))
+    for _ in range(100):
+        await cloud.clock.sleep(1)
+        if await _members_in_placement(placed, "b"):
+            break
+    assert await _members_in_placement(placed, "a") == await _members_in_placement(placed, "b") == [found["uuid"]]
+    assert await _members_in_placement(placed, "c") == []
