@@ -224,7 +224,7 @@ class Collection:
             kind = str(self.table.c[column].type) if column in self.table.c else ""
             if kind == "BOOLEAN" and value is not None:
                 value = str(value).lower() in ("true", "1")
-            elif kind == "INTEGER" and isinstance(value, str) and value.lstrip("-").isdecimal():
+            elif kind == "INTEGER" and isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 12:
                 value = int(value)
             found[column] = value
         return found

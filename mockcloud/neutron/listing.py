@@ -23,6 +23,7 @@ SPELLED = {
     "provider_segmentation_id": "provider:segmentation_id",
     **{f"binding_{name}": f"binding:{name}" for name in ("host_id", "profile", "vnic_type", "vif_type", "vif_details")},
 }
+MOST = 2**31 - 1  # rows of a page, as many as databases count
 TIMES = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -61,7 +62,7 @@ def _any_of(column: Any, values: list[str]) -> Any:
     if kind == "JSON":
         return or_(*(_holds(column, value) for value in values))
     if kind == "INTEGER":
-        numbers = [int(value) for value in values if value.lstrip("-").isdecimal()]
+        numbers = [int(value) for value in values if value.lstrip("-").isdecimal() and len(value) < 12]
         return column.in_(numbers) if numbers else false()
     return column.in_(values)
 
@@ -98,7 +99,7 @@ def sorting(table: Table, query: Query) -> list[tuple[str, str]]:
 
 def rows_of_page(tx: Transaction, table: Table, statement: Select[Any], query: Query) -> list[Row]:
     """Raises MarkerNotFound. Without a limit (or with 0) there are no pages, and the marker means nothing."""
-    limit = query.get("limit") or None
+    limit = min(query.get("limit") or 0, MOST) or None
     marker = query.get("marker") if limit else None
     sort = sorting(table, query)
     return page(tx, statement, table, key="id", sort=sort, marker=marker, limit=limit, reverse=_reverse(query))[0]

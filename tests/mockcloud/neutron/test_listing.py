@@ -32,6 +32,8 @@ async def names(user: Neutron, **params: Any) -> list[str]:
         ({"description": "five", "mtu": "1450", "sort_key": "name", "sort_dir": "desc"}, ["e", "d", "c", "b", "a"]),
         ({"description": "five", "mtu": "large"}, []),
         ({"description": "five", "changed_since": "2999-01-01T00:00:00Z"}, []),
+        ({"description": "five", "mtu": "1" * 40}, []),
+        ({"name": "a", "limit": "1" * 40}, ["a"]),
         ({"id": NOWHERE}, []),
     ],
 )

@@ -80,6 +80,7 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"protocol": "tcp", "port_range_min": 0, "port_range_max": 2}, 400, "SecurityGroupInvalidPortValue"),
     ({"protocol": "tcp", "port_range_min": 1, "port_range_max": 65536}, 400, "SecurityGroupInvalidPortValue"),
     ({"protocol": "tcp", "port_range_min": "x", "port_range_max": 2}, 400, "SecurityGroupInvalidPortValue"),
+    ({"protocol": "tcp", "port_range_min": 1, "port_range_max": "1" * 40}, 400, "SecurityGroupInvalidPortValue"),
     ({"protocol": "esp", "port_range_min": 1, "port_range_max": 2}, 400, "SecurityGroupInvalidProtocolForPort"),
     ({"protocol": "icmp", "port_range_min": 256}, 400, "SecurityGroupInvalidIcmpValue"),
     ({"protocol": "icmp", "port_range_max": 3}, 400, "SecurityGroupMissingIcmpType"),
