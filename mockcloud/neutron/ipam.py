@@ -187,11 +187,18 @@ def overlapping(network: Network, others: Iterable[str]) -> bool:
 def next_free(pools: Sequence[Pool], taken: Collection[str]) -> str | None:
     """The lowest free address of the pools."""
     for pool in pools:
-        address, end = ipaddress.ip_address(pool["start"]), ipaddress.ip_address(pool["end"])
-        for number in range(int(address), int(end) + 1):
-            if (found := str(type(address)(number))) not in taken:
+        start, end = ipaddress.ip_address(pool["start"]), ipaddress.ip_address(pool["end"])
+        for number in range(int(start), int(end) + 1):
+            if (found := _text(number, start.version)) not in taken:
                 return found
     return None
+
+
+def _text(number: int, version: int) -> str:
+    """An address; IPv4's without the library, since a search looks at every one that is taken."""
+    if version == 4:
+        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    return str(ipaddress.IPv6Address(number))
 
 
 def size(pools: Iterable[Pool]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, delete, func, select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
@@ -102,9 +102,7 @@ def _bind(ctx: Context, row: Row) -> None:
 def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, current: list[allocation.Allocation]) -> None:
     """Sets the port's `fixed_ips`; `current` are its addresses so far."""
     own = tx.all(select(subnets).where(subnets.c.network_id == port["network_id"]).order_by(subnets.c.created_at, subnets.c.id))
-    taken: dict[str, set[str]] = {}
-    for row in tx.all(select(ipallocations).where(ipallocations.c.network_id == port["network_id"], ipallocations.c.port_id != port["id"])):
-        taken.setdefault(row["subnet_id"], set()).add(row["ip_address"])
+    taken = {subnet["id"]: _taken(tx, subnet["id"], port["id"]) for subnet in own}
     wanted = None if asked is None else allocation.kept_where_possible(asked, current)
     for wish in wanted or ():
         if "subnet_id" in wish and wish["subnet_id"] not in {subnet["id"] for subnet in own}:
@@ -112,6 +110,13 @@ def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, current: lis
     wishes = allocation.Wishes(port["network_id"], port["mac_address"], port["device_owner"], wanted)
     with answered():
         port["fixed_ips"] = allocation.allocate(wishes, own, taken)
+
+
+def _taken(tx: Transaction, subnet_id: str, port_id: str) -> list[str]:
+    """Addresses of the subnet that other ports have, in one string: a full subnet has many."""
+    others = (ipallocations.c.subnet_id == subnet_id, ipallocations.c.port_id != port_id)
+    joined = tx.scalar(select(func.aggregate_strings(ipallocations.c.ip_address, ",")).where(*others))
+    return str(joined).split(",") if joined else []
 
 
 def _check_subnet_is_there(tx: Transaction, subnet_id: str) -> None:
