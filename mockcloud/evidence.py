@@ -65,7 +65,7 @@ class Launch:
 
     def _last_attempt(self) -> Fact | None:
         """The last cast of the launch to a compute: each host that was tried got one."""
-        casts = [fact for fact in self._those("rpc.publish", name="run_instance") if _queue(fact).startswith("compute.")]
+        casts = [fact for fact in self.those("rpc.publish", name="run_instance") if _queue(fact).startswith("compute.")]
         return casts[-1] if casts else None
 
     @property
@@ -78,14 +78,15 @@ class Launch:
 
     def first(self, kind: str, *, after: float = 0.0, under: Fact | None = None, **wanted: Any) -> Fact | None:
         """The first fact of a kind that began after a time, directly beneath another."""
-        for fact in self._those(kind, **wanted):
+        for fact in self.those(kind, **wanted):
             if fact.start >= after and (under is None or fact.parent == under.id):
                 return fact
         return None
 
-    def _those(self, kind: str, **wanted: Any) -> Iterator[Fact]:
+    def those(self, kind: str, **wanted: Any) -> Iterator[Fact]:
+        """Facts of a kind and with these values; not what ended in an error."""
         for fact in self.own:
-            if fact.kind == kind and all(_value(fact, name) == value for name, value in wanted.items()):
+            if fact.kind == kind and "error" not in fact.attributes and all(_value(fact, name) == value for name, value in wanted.items()):
                 yield fact
 
 
@@ -300,7 +301,7 @@ def asked(launch: Launch, step: int) -> Found:
     """HTTP client of the compute: the call to the service's endpoint of the catalog."""
     service, methods, path = CALLS[step]
     for method in methods:
-        for call in launch._those("http.client", service="nova-compute", host=launch.host, callee=service, method=method):
+        for call in launch.those("http.client", service="nova-compute", host=launch.host, callee=service, method=method):
             if path in call.name and call.start >= launch.after(step - 1, 18):
                 return _begun(call, call.name)
     return None
@@ -320,7 +321,7 @@ def received(launch: Launch, step: int) -> Found:
 @rule(28)
 def spawned(launch: Launch, step: int) -> Found:
     """Driver seam of the compute: spawn, ended without an error, on the host of step 12."""
-    for call in launch._those("driver", service="nova-compute", host=launch.host, name="spawn"):
-        if "error" not in call.attributes and call.start >= launch.after(21, 24, 27):
+    for call in launch.those("driver", service="nova-compute", host=launch.host, name="spawn"):
+        if call.start >= launch.after(21, 24, 27):
             return _ended(call, f"driver.spawn on {call.host}")
     return None

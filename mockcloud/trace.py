@@ -212,6 +212,13 @@ def sql_executed(info: dict[str, Any], rows: int) -> None:
         scope.recorder.finish(fact)
 
 
+def sql_failed(info: dict[str, Any], error: BaseException) -> None:
+    fact: Fact | None = info.get("fact")
+    if fact is not None:
+        fact.attributes["error"] = type(error).__name__
+        sql_executed(info, 0)
+
+
 def step(number: int) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
     """Marks the coroutine function that performs step `number` of the launch."""
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, Executable, MetaData, Result, Table, create_engine, event, insert
+from sqlalchemy import Connection, Engine, ExceptionContext, Executable, MetaData, Result, Table, create_engine, event, insert
 from sqlalchemy.pool import StaticPool
 
-from mockcloud.trace import sql_executed, sql_started
+from mockcloud.trace import sql_executed, sql_failed, sql_started
 
 Row = dict[str, Any]
 
@@ -126,3 +126,8 @@ def _record_statements(engine: Engine, database: str) -> None:
     @event.listens_for(engine, "after_cursor_execute")
     def after(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         sql_executed(connection.info, cursor.rowcount)
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: ExceptionContext) -> None:
+        if context.connection is not None:
+            sql_failed(context.connection.info, context.original_exception)

@@ -153,6 +153,7 @@ def changed(facts, kind, name, service="", **changes):
         (28, ("driver", "spawn", "", {"error": "VirtError"})),
         (28, ("driver", "spawn", "", {"host": "compute1"})),
         (28, ("driver", "spawn", "", {"end": None})),
+        (7, ("db", "INSERT instances", "", {"error": "IntegrityError"})),
         (10, ("db", "SELECT compute_nodes", "", {"start": 0.0})),
         (28, ("driver", "spawn", "", {"start": 0.0})),
     ],
