@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import logging
-import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -30,6 +28,7 @@ from mockcloud.http.control import create_control_app
 from mockcloud.http.service import Runtime, Service, Violation
 from mockcloud.seed import load_seed
 from mockcloud.settings import Settings, SettingsError
+from mockcloud.state import StateDirectory
 from mockcloud.trace import Recorder
 from mockcloud.worker import Worker
 
@@ -65,6 +64,7 @@ class Cloud:
         self.workers: dict[str, Worker] = {}
         self.control = create_control_app(self)
         self._running = False
+        self._state = StateDirectory(self.settings.state_dir) if self.settings.state_dir else None
         self._build()
 
     # building
@@ -78,11 +78,14 @@ class Cloud:
             self.id_for, self._database,
         )  # fmt: skip
         self._databases: list[Database] = []
-        self._fresh = not (settings.state_dir and (Path(settings.state_dir) / "keystone.db").exists())
+        if self._state is not None:
+            self._state.open(settings.seed)
         modules = {name: importlib.import_module(f"mockcloud.{name}.service") for name in self._names}
         self.services: dict[str, Service] = {name: module.build(self.runtime) for name, module in modules.items()}
         self.apps: dict[str, FastAPI] = {name: create_app(service) for name, service in self.services.items()}
-        if self._fresh:
+        if modules["keystone"].is_seeded(self.services["keystone"]):
+            modules["keystone"].reopen(self.services["keystone"], load_seed(settings))
+        else:
             self._seed(modules)
         self._route()
         self.workers = self._make_workers()
@@ -94,6 +97,7 @@ class Cloud:
             try:
                 module.seed(self.services[name], seed)
             except (LookupError, TypeError, ValueError, AttributeError, SQLAlchemyError) as error:
+                self._forget()
                 if not self.settings.seed_file:
                     raise
                 what = str(error).splitlines()[0]
@@ -109,9 +113,7 @@ class Cloud:
         if settings.database:
             url = settings.database.format(service=name)
         elif settings.state_dir:
-            folder = Path(settings.state_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            url = f"sqlite:///{folder / name}.db"
+            url = f"sqlite:///{Path(settings.state_dir) / name}.db"
         database = Database(name, metadata, url)
         self._databases.append(database)
         return database
@@ -203,16 +205,21 @@ class Cloud:
     async def reset(self, seed: int | None = None) -> None:
         """Back to the seed, or to that of another number: everything else is gone."""
         await self.stop()
+        self._forget()
         if seed is not None:
             self.settings = self.settings.replace(seed=seed)
-        if self.settings.state_dir:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self.settings.state_dir)
         self.recorder.clear()
         self.violations.clear()
         self.down.clear()
         self._build()
         await self.start()
+
+    def _forget(self) -> None:
+        """Everything that would outlive the process."""
+        for database in self._databases:
+            database.clear()
+        if self._state is not None:
+            self._state.clear()
 
     async def foreign_identity(self) -> RequestContext:
         """Somebody of another project, for the fault `wrong_project`."""

@@ -100,6 +100,7 @@ class Settings:
         return dataclasses.replace(self, **changes)
 
 
+BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "port": (lambda port: 0 <= port <= 65_535, "a port number (0: any free one)"),
     "ports": (("single", "classic").__contains__, "single or classic"),
@@ -135,8 +136,10 @@ def _typed(name: str, value: Any) -> Any:
     default = getattr(Settings(), name)
     if name == "hosts":
         return _hosts(value)
-    if isinstance(default, bool) and isinstance(value, str):
-        return value.lower() in ("1", "true", "yes", "on")
+    if isinstance(default, bool):
+        if (found := BOOLEANS.get(str(value).lower())) is None:
+            raise SettingsError(f"option {name} takes true or false, not {value!r}")
+        return found
     try:
         return type(default)(value)
     except (TypeError, ValueError) as error:

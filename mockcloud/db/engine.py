@@ -76,6 +76,11 @@ class Database:
         with self.transaction() as tx:
             return tx.scalar(statement)
 
+    def clear(self) -> None:
+        """Drops every table, and is closed."""
+        self.metadata.drop_all(self.engine)
+        self.close()
+
     def close(self) -> None:
         self.engine.dispose()
 

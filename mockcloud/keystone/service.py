@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import select, update
+
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Transaction
 from mockcloud.http.auth import identity_of
@@ -30,6 +32,8 @@ from mockcloud.keystone.tables import roles as roles_table
 from mockcloud.keystone.tables import services as services_table
 from mockcloud.keystone.tables import users as users_table
 from mockcloud.keystone.tokens import TokenError, Tokens
+
+INTERFACES = ("public", "internal", "admin")
 
 
 def build(runtime: Runtime) -> Service:
@@ -73,6 +77,25 @@ def seed(service: Service, data: dict[str, Any]) -> None:
             _seed_endpoints(service, tx, entry)
 
 
+def is_seeded(service: Service) -> bool:
+    """Whether its database is that of a cloud that has been here before."""
+    return service.db.one(select(domains_table).limit(1)) is not None
+
+
+def reopen(service: Service, data: dict[str, Any]) -> None:
+    """The seed's endpoints follow the cloud to where it is reached now; those that somebody made stay."""
+    runtime = service.runtime
+    with service.db.transaction() as tx:
+        for entry in data["catalog"]:
+            for interface in INTERFACES:
+                endpoint = runtime.id_for("endpoint", f"{entry['type']}:{interface}")
+                tx.execute(update(endpoints).where(endpoints.c.id == endpoint).values(url=_url(service, entry)))
+
+
+def _url(service: Service, entry: dict[str, str]) -> str:
+    return service.runtime.urls[entry["service"]] + entry.get("path", "")
+
+
 def _seed_user(service: Service, tx: Transaction, user: dict[str, Any]) -> None:
     runtime, name = service.runtime, user["name"]
     user_id = runtime.id_for("user", name)
@@ -94,7 +117,7 @@ def _seed_endpoints(service: Service, tx: Transaction, entry: dict[str, str]) ->
     runtime = service.runtime
     id_ = runtime.id_for("service", entry["type"])
     tx.insert(services_table, id=id_, type=entry["type"], name=entry["name"], description=entry.get("description", ""), extra={})
-    url = runtime.urls[entry["service"]] + entry.get("path", "")
-    for interface in ("public", "internal", "admin"):
+    url = _url(service, entry)
+    for interface in INTERFACES:
         endpoint = runtime.id_for("endpoint", f"{entry['type']}:{interface}")
         tx.insert(endpoints, id=endpoint, interface=interface, service_id=id_, region_id=runtime.settings.region, url=url, extra={})
