@@ -50,13 +50,13 @@ def _link(place: Place) -> str:
 
 def served_table() -> str:
     lines = [
-        "| service | on one port | port of its own | microversions | operations served | declined |",
+        "| service | on one port | port of its own | microversions | operations served | declined or gone |",
         "| --- | --- | --: | --- | --: | --: |",
     ]
     total = refused = 0
     for service in specs.SERVICES:
         info, found = specs.document(service)["x-service"], specs.operations(service)
-        declined = sum(bool(operation.declined) for operation in found)
+        declined = sum(bool(operation.declined or operation.gone) for operation in found)
         micro = info.get("microversion")
         versions = f"{micro['min']} to {micro['max']}" if micro else "-"
         total, refused = total + len(found), refused + declined

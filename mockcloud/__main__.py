@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     spec = command("spec", _spec, "print a service's OpenAPI document at a microversion")
     spec.add_argument("service", choices=specs.SERVICES)
     spec.add_argument("--microversion", metavar="V")
-    ops = command("ops", _ops, "list the operations: served and declined")
+    ops = command("ops", _ops, "list the operations: served, declined and gone")
     ops.add_argument("service", nargs="*", choices=[*specs.SERVICES, []], metavar="SERVICE")
     command("steps", _steps, "list the 28 steps of a launch and where their code stands")
     return parser
@@ -166,14 +166,14 @@ def _spec(options: argparse.Namespace) -> None:
 
 
 def _ops(options: argparse.Namespace) -> None:
-    total = declined = 0
+    counts = {"served": 0, "declined": 0, "gone": 0}
     for service in options.service or specs.SERVICES:
         for operation in specs.operations(service):
-            total += 1
-            declined += bool(operation.declined)
+            counts["declined" if operation.declined else "gone" if operation.gone else "served"] += 1
             what = operation.path + (f" {operation.action}" if operation.action else "")
-            print(f"{service:10} {operation.method.upper():7} {what:70} {operation.declined or operation.id}")
-    print(f"{total - declined} served, {declined} declined")
+            said = "removed long ago: answers 410, as the real service does" if operation.gone else operation.declined or operation.id
+            print(f"{service:10} {operation.method.upper():7} {what:70} {said}")
+    print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
 
 
 def _steps(options: argparse.Namespace) -> None:

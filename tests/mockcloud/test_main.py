@@ -188,8 +188,9 @@ def test_ops_lists_what_is_served_and_what_is_declined(capsys):
     _, out, _ = run(capsys, "ops", "nova")
     *rows, total = out.splitlines()
     declined = sum(bool(operation.declined) for operation in specs.operations("nova"))
+    gone = sum(operation.gone for operation in specs.operations("nova"))
     assert len(rows) == len(specs.operations("nova"))
-    assert total == f"{len(rows) - declined} served, {declined} declined"
+    assert total == f"{len(rows) - declined - gone} served, {declined} declined, {gone} gone"
 
 
 def test_steps_lists_all_28_with_the_place_of_each(capsys):
