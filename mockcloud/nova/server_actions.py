@@ -6,7 +6,7 @@ import re
 
 from mockcloud.db.engine import Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, Conflict, Gone, NotFound, NotImplementedHere
+from mockcloud.http.errors import BadRequest, Conflict, NotFound, NotImplementedHere
 from mockcloud.http.reply import Json
 from mockcloud.nova import acting, states
 from mockcloud.nova.compute_rpc import ask, cast
@@ -125,10 +125,6 @@ async def force_delete_server(ctx: Context, server_id: str) -> None:
         server = find_server(ctx, tx, server_id)
         acting.check(ctx, server, states.FORCE_DELETE)
     await destroy(ctx, server)
-
-
-async def reset_server_network(ctx: Context, server_id: str) -> None:
-    raise Gone("This action only works with a virt driver that nova has removed.")
 
 
 async def show_server_console_output(ctx: Context, server_id: str, body: Json) -> Json:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mockcloud.bus.base import RemoteError
-from tests.mockcloud.nova.conftest import Yard, refusal
+from tests.mockcloud.nova.conftest import LATEST, Yard, refusal
 
 TASKS = [  # action, body, from, task, record, method, what else is sent
     ("os-start", None, "stopped", "powering-on", "start", "start_instance", {}),
@@ -180,6 +180,18 @@ async def test_what_newer_versions_have_dropped_is_not_found_there(yard: Yard) -
     assert (await yard.act(server, "addFloatingIp", {"address": "1.2.3.4"}, version="2.44")).status == 404
     assert (await yard.act(server, "os-getVNCConsole", {"type": "novnc"}, version="2.6")).status == 404
     assert (await yard.act(server, "resetNetwork")).status == 410
+    for path in ("consoles", "consoles/1", "os-virtual-interfaces"):
+        assert (await yard.user("member").get("nova", f"/v2.1/servers/{server}/{path}")).status == 410
+
+
+async def test_what_this_cloud_does_not_have_says_so(yard: Yard) -> None:
+    server, member = yard.server(), yard.user("member")
+    for action, version in (("shelve", LATEST), ("os-getVNCConsole", "2.5"), ("addFloatingIp", "2.43")):
+        assert refusal(await yard.act(server, action, {}, version=version))[:2] == (501, "notImplemented")
+    body = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+    assert (await member.post("nova", f"/v2.1/servers/{server}/remote-consoles", json=body, version=LATEST)).status == 501
+    assert (await member.get("nova", f"/v2.1/servers/{server}/shares", version="2.96")).status == 404
+    assert (await member.get("nova", f"/v2.1/servers/{server}/shares", version=LATEST)).status == 501
 
 
 async def test_a_forced_deletion_is_a_deletion_in_any_state(yard: Yard) -> None:
