@@ -14,11 +14,10 @@ ALL_PORTS = {"tcp": (1, 65_535), "udp": (1, 65_535)}  # as nova has always shown
 
 
 async def list_server_security_groups(ctx: Context, server_id: str) -> Json:
+    """A group stands there once for each port that has it."""
     ports = await _ports(ctx, server_id)
-    ids = {group_id for port in ports for group_id in port["security_groups"]}
-    groups = await _groups(ctx, id=sorted(ids)) if ids else []
-    names = {group["id"]: group for group in await _groups(ctx)}
-    shown = [_view(group, names) for group in groups]
+    groups = {group["id"]: group for group in await _groups(ctx)} if ports else {}
+    shown = [_view(groups[group_id], groups) for port in ports for group_id in port["security_groups"] if group_id in groups]
     return {"security_groups": sorted(shown, key=lambda group: (group["tenant_id"], group["name"]))}
 
 

@@ -239,3 +239,23 @@ async def test_a_snapshot_of_a_server_on_a_volume_boots_a_copy_of_the_volume(use
     made: dict[str, Any] = (await rest.get("glance", f"/v2/images/{image_id}")).json()
     assert (made["status"], made["bdm_v2"]) == ("active", "True")
     assert len((await rest.get("cinder", "/v3/snapshots")).json()["snapshots"]) == 1
+
+
+async def test_a_port_of_the_users_own_outlives_its_server(user: User, rest: Client) -> None:
+    network = await user.named("neutron", "/v2.0/networks", "networks", "private")
+    ports = []
+    for _ in range(2):
+        made = await rest.post("neutron", "/v2.0/ports", json={"port": {"network_id": network}})
+        ports.append(str(made.json()["port"]["id"]))
+    server = await user.boot()
+    path = f"/v2.1/servers/{server}/os-interface"
+    for port in ports:
+        answer = await rest.post("nova", path, json={"interfaceAttachment": {"port_id": port}}, version=LATEST)
+        assert answer.status == 200, answer.content
+    assert (await rest.delete("nova", f"{path}/{ports[0]}", version=LATEST)).status == 202
+    await user.soon("nova", path, "interfaceAttachments", 2)
+    assert (await rest.delete("nova", f"/v2.1/servers/{server}", version=LATEST)).status == 204
+    await user.soon("nova", "/v2.1/servers", "servers", 0)
+    for port in ports:
+        left = (await rest.get("neutron", f"/v2.0/ports/{port}")).json()["port"]
+        assert (left["device_id"], left["device_owner"]) == ("", "")

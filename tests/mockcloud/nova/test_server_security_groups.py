@@ -34,7 +34,7 @@ async def test_a_group_is_added_to_every_port_and_taken_off_again(yard: Yard) ->
     assert (await yard.act(server, "addSecurityGroup", {"name": "web"})).status == 202
     assert [group in await _groups(yard, port) for port in ports] == [True, True]
     listed = (await yard.user("member").get("nova", f"/v2.1/servers/{server}/os-security-groups", version=LATEST)).json()
-    assert [found["name"] for found in listed["security_groups"]] == ["default", "web"]
+    assert [found["name"] for found in listed["security_groups"]] == ["default", "default", "web", "web"]
     assert listed["security_groups"][0]["rules"]
     assert (await yard.act(server, "removeSecurityGroup", {"name": group})).status == 202
     assert [group in await _groups(yard, port) for port in ports] == [False, False]
