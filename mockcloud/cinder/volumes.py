@@ -95,9 +95,9 @@ def _compared(stmt: Select[Any], name: str, text: str) -> Select[Any]:
             raise BadRequest(f"Invalid {operator} operator")
         try:
             when = datetime.fromisoformat(moment)
-        except ValueError:
+            when = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+        except (ValueError, OverflowError):  # the last hours of the year 9999 have no UTC
             raise BadRequest(f"Invalid {moment} value") from None
-        when = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
         stmt = stmt.where(COMPARISONS[operator](volumes.c[name], when))
     return stmt
 

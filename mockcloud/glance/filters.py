@@ -35,11 +35,20 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 def read_limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    if not text.lstrip("-").isdecimal():
+    limit = _number(text)
+    if limit is None:
         raise BadRequest("limit param must be an integer")
-    if int(text) < 0:
+    if limit < 0:
         raise BadRequest("limit param must be positive")
-    return min(int(text), MAX_LIMIT)
+    return min(limit, MAX_LIMIT)
+
+
+def _number(text: str) -> int | None:
+    """None for what is no whole number, and for one of more digits than anybody counts."""
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 def read_sort(query: Query) -> list[tuple[str, str]]:
@@ -113,16 +122,18 @@ def _condition(name: str, value: str) -> ColumnElement[bool]:
     if name == "protected":
         return images.c.protected.is_(_flag("protected", value))
     if name in NUMBERS:
-        return images.c[name] == int(value) if value.isdecimal() and int(value) <= LARGEST else false()
+        number = _number(value)
+        return false() if number is None or abs(number) > LARGEST else images.c[name] == number
     if name in TEXTS:
         return images.c[name] == value
     return false() if '"' in name else images.c.properties[name].as_string() == value
 
 
 def _range(column: ColumnElement[int], bound: str, value: str) -> ColumnElement[bool]:
-    if not value.lstrip("-").isdecimal():
+    number = _number(value)
+    if number is None:
         raise BadRequest("Unable to filter on a range with a non-numeric value.")
-    number = max(-LARGEST, min(int(value), LARGEST))
+    number = max(-LARGEST, min(number, LARGEST))
     return column >= number if bound == "min" else column <= number
 
 

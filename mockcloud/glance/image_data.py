@@ -13,7 +13,7 @@ from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Forbidden, RangeNotSatisfiable, TooLarge
 from mockcloud.http.reply import Query, Reply
 
-RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$")
 STREAM = "application/octet-stream"
 
 

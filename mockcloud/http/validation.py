@@ -210,11 +210,13 @@ def _type(schema: dict[str, Any]) -> Any:
 
 
 def _coerced(value: str, schema: dict[str, Any]) -> Any:
+    """Text that is no number stays text, which the schema then refuses; so does one of more digits than Python counts."""
     wanted = _type(schema)
-    if wanted == "integer" and value.lstrip("-").isdecimal():
-        return int(value)
-    if isinstance(wanted, list) and "integer" in wanted and value.isdecimal():
-        return int(value)  # the pattern beside it refuses everything else
+    with contextlib.suppress(ValueError):
+        if wanted == "integer" and value.lstrip("-").isdecimal():
+            return int(value)
+        if isinstance(wanted, list) and "integer" in wanted and value.isdecimal():
+            return int(value)  # the pattern beside it refuses everything else
     if wanted == "boolean" and value.lower() in ("true", "false", "1", "0"):
         return value.lower() in ("true", "1")
     return value

@@ -66,6 +66,8 @@ async def test_a_list_holds_what_was_asked_for(member: Glance, three: list[Any],
     ("query", "sentence"),
     [
         ({"limit": "many"}, "limit param must be an integer"),
+        ({"limit": "--1"}, "limit param must be an integer"),
+        ({"limit": "9" * 5000}, "limit param must be an integer"),
         ({"limit": "-1"}, "limit param must be positive"),
         ({"marker": "nowhere"}, "No image found with ID nowhere"),
         ({"sort_key": "weight"}, "Invalid sort key: weight. It must be one of the following: name, status, container_format, "),

@@ -79,10 +79,10 @@ async def test_an_unknown_method_names_the_known_ones_where_the_real_service_doe
 async def test_a_body_that_cannot_be_read_is_400_in_the_services_own_words(as_, service, body):
     answer = await as_("admin").post(service, CREATE[service], content=body)
     assert answer.status == 400
-    assert any(word in said(service, answer.json()) for word in ("Malformed", "not in JSON format"))
+    assert any(word in said(service, answer.json()) for word in ("Malformed", "not in JSON format", "Body expected"))
 
 
-@pytest.mark.parametrize("service", CREATE)
+@pytest.mark.parametrize("service", [service for service in CREATE if service != "glance"])  # which reads JSON whatever it is called
 async def test_a_body_of_another_media_type_is_415(as_, service):
     answer = await as_("admin").post(service, CREATE[service], content=b"a", headers={"Content-Type": "text/plain"})
     assert answer.status == 415
@@ -184,7 +184,7 @@ async def test_a_well_formed_request_id_of_the_caller_is_sent_on_and_another_is_
 @pytest.mark.parametrize(
     ("accept", "media", "part"),
     [
-        ("application/json", "application/json", b'"code":"404 Not Found"'),
+        ("application/json", "application/json", b'"code": "404 Not Found"'),
         ("*/*", "text/html; charset=UTF-8", b"<h1>404 Not Found</h1>"),
         ("text/plain", "text/plain; charset=UTF-8", b"404 Not Found\n\n"),
     ],
