@@ -6,7 +6,7 @@ import re
 
 from mockcloud.db.engine import Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, Conflict, NotFound, NotImplementedHere
+from mockcloud.http.errors import ApiError, BadRequest, Conflict, NotFound, NotImplementedHere
 from mockcloud.http.reply import Json
 from mockcloud.nova import acting, states
 from mockcloud.nova.compute_rpc import ask, cast
@@ -133,8 +133,8 @@ async def show_server_console_output(ctx: Context, server_id: str, body: Json) -
     if not server["host"]:
         raise Conflict(f"Instance {server_id} is not ready")
     length = body.get("length")
-    refusals = {"InstanceNotFound": NotFound, "ConsoleNotAvailable": NotFound, "InstanceNotReady": Conflict}
-    refusals["NotImplementedError"] = NotImplementedHere
+    refusals: dict[str, type[ApiError]] = dict.fromkeys(("InstanceNotFound", "ConsoleNotAvailable", "GuestNotFound"), NotFound)
+    refusals |= {"InstanceNotReady": Conflict, "NotImplementedError": NotImplementedHere, "AbilityMissing": NotImplementedHere}
     lines = None if length is None else int(length)
     answer = await ask(ctx, server, "get_console_output", refusals, tail_length=None if lines == -1 else lines)
     return {"output": CONTROL.sub("", answer["output"])}

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from mockcloud.clients import Response
-from mockcloud.db.engine import Row
+from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
 from mockcloud.http.errors import ApiError, BadRequest, Forbidden, InternalError
 from mockcloud.http.reply import Json, Reply
-from mockcloud.nova import acting, states
+from mockcloud.nova import acting, quota, states
 from mockcloud.nova.compute_rpc import cast
 from mockcloud.nova.disks import boots_from_volume, disks_of
 from mockcloud.nova.lookup import find_server, owner
@@ -34,6 +34,7 @@ async def create_server_image(ctx: Context, server_id: str, body: Json) -> Reply
         on_volume = boots_from_volume(tx, server)
         if on_volume:
             ctx.enforce("os_compute_api:servers:create_image:allow_volume_backed", owner(server))
+        _check_metadata(ctx, tx, metadata)
         acting.check(ctx, server, states.CREATE_IMAGE)
     if on_volume:
         image_id = await _snapshot_volumes(ctx, server, name, metadata)
@@ -49,6 +50,7 @@ async def create_server_backup(ctx: Context, server_id: str, body: Json) -> Repl
     rotation, kind = int(body["rotation"]), body["backup_type"]
     with ctx.db.transaction() as tx:
         server = find_server(ctx, tx, server_id)
+        _check_metadata(ctx, tx, body.get("metadata", {}))
         acting.check(ctx, server, states.CREATE_BACKUP)
         if boots_from_volume(tx, server):
             raise BadRequest("Backup is not supported for volume-backed instances.")
@@ -58,6 +60,12 @@ async def create_server_backup(ctx: Context, server_id: str, body: Json) -> Repl
     await cast(ctx, server, "snapshot_instance", image_id=image_id)
     await _rotate(ctx, server_id, kind, rotation - 1)
     return _answer(ctx, image_id, ctx.url(f"/v2.1/images/{image_id}") if rotation else "")
+
+
+def _check_metadata(ctx: Context, tx: Transaction, metadata: dict[str, Any]) -> None:
+    """From 2.39 on the limits of images are glance's own."""
+    if not ctx.at_least("2.39") and quota.over(quota.limits_of(tx, ctx.project_id), {}, {"metadata_items": len(metadata)}):
+        raise Forbidden("Image metadata limit exceeded")
 
 
 def _answer(ctx: Context, image_id: str, location: str) -> Reply:

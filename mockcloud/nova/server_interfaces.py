@@ -58,10 +58,24 @@ async def attach_server_interface(ctx: Context, server_id: str, body: Json = Non
             raise BadRequest("Must not input both network_id and port_id")
         if address and not network_id:
             raise BadRequest("Must input network_id when request IP address")
-        server = acting.begin(ctx, tx, server, states.ATTACH_INTERFACE)
+        acting.check(ctx, server, states.ATTACH_INTERFACE)
+    await _check_target(ctx, network_id, port_id)
+    server = acting.start(ctx, server_id, states.ATTACH_INTERFACE)
     wanted = {"network_id": network_id, "port_id": port_id, "requested_ip": address, "tag": asked.get("tag")}
     vif = await ask(ctx, server, "attach_interface", REFUSALS, **wanted)
     return await show_server_interface(ctx, server_id, vif["id"])
+
+
+async def _check_target(ctx: Context, network_id: str | None, port_id: str | None) -> None:
+    """What the caller cannot see, or another device has, is not the compute's to try."""
+    if network_id and (await ctx.rest.get("network", f"/v2.0/networks/{network_id}")).status == 404:
+        raise NotFound(f"Network {network_id} could not be found.")
+    if port_id:
+        answer = await ctx.rest.get("network", f"/v2.0/ports/{port_id}")
+        if answer.status == 404:
+            raise NotFound(f"Port id {port_id} could not be found.")
+        if answer.ok and answer.json()["port"]["device_id"]:
+            raise Conflict(f"Port {port_id} is still in use.")
 
 
 async def detach_server_interface(ctx: Context, server_id: str, port_id: str) -> None:

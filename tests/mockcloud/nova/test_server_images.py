@@ -131,3 +131,10 @@ async def test_an_administrators_image_is_shared_with_the_servers_project(yard: 
     image_id = (await yard.act(yard.server(), "createImage", {"name": "shot"}, who="admin")).json()["image_id"]
     answer = await yard.user("admin").get("glance", f"/v2/images/{image_id}/members")
     assert [member["member_id"] for member in answer.json()["members"]] == [yard.user("member").project_id]
+
+
+async def test_until_2_38_an_images_metadata_counts_as_a_servers(yard: Yard) -> None:
+    body = {"name": "x", "metadata": {f"k{n}": "" for n in range(129)}}
+    answer = await yard.act(yard.server(), "createImage", body, version="2.38")
+    assert refusal(answer) == (403, "forbidden", "Image metadata limit exceeded")
+    assert (await yard.act(yard.server(), "createImage", body, version="2.39")).status == 202

@@ -50,14 +50,25 @@ async def test_a_port_is_attached_by_the_compute(yard: Yard) -> None:
     server = yard.server()
     port = await _port(yard, server)
     yard.compute.answers["attach_interface"] = {"id": port["id"]}
-    answer = await _ask(yard, "POST", server, body={"port_id": port["id"], "tag": "back"})
+    asked = {"net_id": port["network_id"], "fixed_ips": [{"ip_address": "10.0.0.99"}], "tag": "back"}
+    answer = await _ask(yard, "POST", server, body=asked)
     assert (answer.status, answer.json()["interfaceAttachment"]["port_id"]) == (200, port["id"])
     ((method, args),) = await yard.heard()
     args.pop("instance")
-    assert (method, args) == (
-        "attach_interface", {"network_id": None, "port_id": port["id"], "requested_ip": None, "tag": "back"},
-    )  # fmt: skip
+    wanted = {"network_id": port["network_id"], "port_id": None, "requested_ip": "10.0.0.99", "tag": "back"}
+    assert (method, args) == ("attach_interface", wanted)
     assert yard.actions(server) == ["attach_interface"]
+
+
+async def test_a_network_or_port_that_is_not_there_or_not_free_is_refused(yard: Yard) -> None:
+    server, taken = yard.server(), await _port(yard, MISSING)
+    for body, status, message in (
+        ({"net_id": MISSING}, 404, f"Network {MISSING} could not be found."),
+        ({"port_id": MISSING}, 404, f"Port id {MISSING} could not be found."),
+        ({"port_id": taken["id"]}, 409, f"Port {taken['id']} is still in use."),
+    ):
+        assert refusal(await _ask(yard, "POST", server, body=body))[::2] == (status, message)
+    assert (yard.actions(server), await yard.heard()) == ([], [])
 
 
 async def test_without_a_body_the_compute_chooses_the_network(yard: Yard) -> None:
