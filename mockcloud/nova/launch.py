@@ -6,7 +6,7 @@ import secrets
 import string
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -33,6 +33,7 @@ class Launch:
     """Everything that the rows and the scheduler are told. Ids are chosen here, so that all can be undone by them."""
 
     request: LaunchRequest
+    owner: tuple[str, str]  # project and user, for whom everything was looked up
     flavor: Row
     image: Image  # glance's body, or what cinder remembers of it; {} when there is none
     key: Row | None
@@ -42,9 +43,7 @@ class Launch:
     uuids: list[str]
     zone: str | None
     admin_password: str
-    reservation_id: str = field(
-        default_factory=lambda: "r-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
-    )
+    reservation_id: str
     given_up: bool = False  # an entry that would still be written then is not
 
 
@@ -55,30 +54,33 @@ async def look_up(ctx: Context, request: LaunchRequest) -> Launch:
     if flavor["disabled"]:
         raise BadRequest(f"Flavor {flavor['id']} could not be found.")
     check_user_data(request.server.get("user_data"))
-    groups = await check_security_groups(ctx, request.security_groups or ["default"])
+    security_groups = await check_security_groups(ctx, request.security_groups or ["default"])
     networks, room = await check_networks(ctx, request.networks, request.max_count)
     if room < request.min_count:
         raise Forbidden("Maximum number of ports exceeded")
-    with ctx.db.transaction() as tx:
-        key = _key(ctx, tx, request.server.get("key_name"))
+    key = _key(ctx, request.server.get("key_name"))
     devices = complete(request.devices, request.image_id, flavor, request.legacy_devices)
     if request.max_count > 1:
         check_several(devices)
-    with ctx.db.transaction() as tx:
-        quota.check_metadata_items(tx, ctx.project_id, len(request.metadata))
-        quota.check_injected_files(tx, ctx.project_id, request.files)
+    _check_amounts(ctx, request)
     check_image(ctx, image, flavor, root_of(devices), request.image_id)
-    with ctx.db.transaction() as tx:
-        _check_group(ctx, tx, request.group_id)
-        _check_destination(tx, request.place)
-        count = quota.check_servers(tx, ctx.project_id, ctx.user_id, flavor, request.min_count, min(request.max_count, room))
+    count = _check_room(ctx, request, flavor, room)
     check_devices(devices, flavor)
     await check_volumes(ctx, devices, request.image_id)
-    password = request.server.get("adminPass", None)
-    uuids = [str(uuid.uuid4()) for _ in range(count)]
     return Launch(
-        request, flavor, image, key, devices, networks, groups, uuids, zone, generate_password() if password is None else password
-    )  # fmt: skip
+        request=request,
+        owner=(ctx.project_id, ctx.user_id),
+        flavor=flavor,
+        image=image,
+        key=key,
+        devices=devices,
+        networks=networks,
+        security_groups=security_groups,
+        uuids=[str(uuid.uuid4()) for _ in range(count)],
+        reservation_id="r-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8)),
+        zone=zone,
+        admin_password=request.server["adminPass"] if "adminPass" in request.server else generate_password(),
+    )
 
 
 def check_rules(ctx: Context, request: LaunchRequest) -> None:
@@ -120,14 +122,28 @@ async def _image(ctx: Context, request: LaunchRequest) -> Image:
     return await image_of_root(ctx, asked_root(request.devices, request.legacy_devices))
 
 
-def _key(ctx: Context, tx: Transaction, name: str | None) -> Row | None:
+def _key(ctx: Context, name: str | None) -> Row | None:
     """The caller's own: another user's is not there."""
     if name is None:
         return None
-    row = tx.one(select(key_pairs).where(key_pairs.c.user_id == ctx.user_id, key_pairs.c.name == name))
+    row = ctx.db.one(select(key_pairs).where(key_pairs.c.user_id == ctx.user_id, key_pairs.c.name == name))
     if row is None:
         raise BadRequest("Invalid key_name provided.")
     return row
+
+
+def _check_amounts(ctx: Context, request: LaunchRequest) -> None:
+    with ctx.db.transaction() as tx:
+        quota.check_metadata_items(tx, ctx.project_id, len(request.metadata))
+        quota.check_injected_files(tx, ctx.project_id, request.files)
+
+
+def _check_room(ctx: Context, request: LaunchRequest, flavor: Row, room: int) -> int:
+    """For how many servers group, place and quota have room."""
+    with ctx.db.transaction() as tx:
+        _check_group(ctx, tx, request.group_id)
+        _check_destination(tx, request.place)
+        return quota.check_servers(tx, ctx.project_id, ctx.user_id, flavor, request.min_count, min(request.max_count, room))
 
 
 def _check_group(ctx: Context, tx: Transaction, group_id: str | None) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
+from mockcloud.http.errors import Forbidden
 from mockcloud.nova import quota
 from mockcloud.nova.action_log import record_action
 from mockcloud.nova.image_checks import properties_of
@@ -24,6 +25,8 @@ def write_entries(ctx: Context, tx: Transaction, launch: Launch) -> list[Row]:
     """The new servers. The quota is checked here again: launches at the same time cannot exceed it together."""
     if launch.given_up:
         return []
+    if launch.owner != (ctx.project_id, ctx.user_id):
+        raise Forbidden("What was looked up for one user is not launched for another.")
     if known := read_entries(tx, launch):
         return known
     count, flavor, group_id = len(launch.uuids), launch.flavor, launch.request.group_id

@@ -310,6 +310,13 @@ async def test_a_foreign_identity_at_step_6_is_refused_and_leaves_nothing(yard: 
     assert written(yard) == [0, 0, 0, 0]
 
 
+async def test_entries_are_written_for_nobody_but_the_one_who_was_checked(yard: Yard) -> None:
+    yard.cloud.faults.foreign = await yard.cloud.foreign_identity()
+    yard.cloud.faults.add(7, "wrong_project")
+    assert refusal(await launch(yard))[:2] == (403, "forbidden")
+    assert (written(yard), yard.scheduler.heard) == ([0, 0, 0, 0], [])
+
+
 async def test_a_client_that_goes_away_before_the_scheduler_is_asked_leaves_nothing(yard: Yard) -> None:
     yard.cloud.faults.add(7, "delay", "after", seconds=60.0)
     await yard.user("member").login()
