@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format docs clean
+.PHONY: help demo up test check format docs bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: $(READY) ## put the format right
 
 docs: $(READY) ## write the generated pages anew
 	$(BIN)/python -m docs.generate
+
+bench: $(READY) ## what things cost, against a floor measured in the same run
+	@$(BIN)/python -m benchmarks
 
 clean: ## remove everything that was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist reports

@@ -50,6 +50,15 @@ async def test_a_taken_port_is_named():
                 pass
 
 
+async def test_no_answer_waits_for_the_acknowledgement_of_its_headers(monkeypatch):
+    """Without TCP_NODELAY each answer on a kept connection costs 40 ms."""
+    told = []
+    monkeypatch.setattr("asyncio.base_events._set_nodelay", lambda connection: told.append(connection.proto))
+    async with serving(Settings(port=0)) as cloud:
+        await fetch(f"{cloud.urls['keystone']}/v3")
+    assert socket.IPPROTO_TCP in told
+
+
 async def test_nothing_is_left_running_when_it_has_stopped():
     before = asyncio.all_tasks()
     async with serving(Settings(port=0)) as cloud:

@@ -1,0 +1,112 @@
+"""Launches in one process: of servers in a cloud, and of nothing, with as many exchanges and commits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, event
+
+from mockcloud.clients import InProcess
+from mockcloud.cloud import Cloud
+from mockcloud.db.engine import Database
+from mockcloud.testing.client import Client, client
+
+METADATA = MetaData()
+ROWS = Table("rows", METADATA, Column("id", Integer, primary_key=True), Column("text", String(200)))
+LIMITS = {"instances": -1, "cores": -1, "ram": -1}
+
+
+class Launcher:
+    """Launches servers with image, network and volume: all 28 steps."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self._member: Client = client(cloud, "member")
+        self._body: dict[str, Any] = {}
+
+    async def prepare(self) -> None:
+        admin, member = client(self.cloud, "admin"), self._member
+        project = member.project_id
+        await _sent(admin.put("nova", f"/v2.1/os-quota-sets/{project}", json={"quota_set": LIMITS}))
+        await _sent(admin.put("cinder", f"/v3/os-quota-sets/{project}", json={"quota_set": {"volumes": -1, "gigabytes": -1}}))
+        await _sent(admin.put("neutron", f"/v2.0/quotas/{project}", json={"quota": {"port": -1}}))
+        image = (await _sent(member.get("glance", "/v2/images")))["images"][0]["id"]
+        networks = (await _sent(member.get("neutron", "/v2.0/networks", params={"name": "private"})))["networks"]
+        local = {"boot_index": 0, "uuid": image, "source_type": "image", "destination_type": "local"}
+        self._body = {"name": "s", "imageRef": image, "flavorRef": "42", "networks": [{"uuid": networks[0]["id"]}]}
+        self._body["block_device_mapping_v2"] = [local]
+
+    async def volume(self) -> str:
+        made = await _sent(self._member.post("cinder", "/v3/volumes", json={"volume": {"size": 1}}))
+        identifier: str = made["volume"]["id"]
+        await self._until("cinder", f"/v3/volumes/{identifier}", "volume", "available")
+        return identifier
+
+    async def launch(self, volume: str) -> float:
+        """Seconds from the request to ACTIVE."""
+        disk = {"boot_index": -1, "uuid": volume, "source_type": "volume", "destination_type": "volume"}
+        body = self._body | {"block_device_mapping_v2": [*self._body["block_device_mapping_v2"], disk]}
+        began = time.perf_counter()
+        made = await _sent(self._member.post("nova", "/v2.1/servers", json={"server": body}))
+        await self._until("nova", f"/v2.1/servers/{made['server']['id']}", "server", "ACTIVE")
+        return time.perf_counter() - began
+
+    async def _until(self, service: str, path: str, key: str, status: str) -> None:
+        while True:
+            found = (await _sent(self._member.get(service, path)))[key]["status"]
+            if found == status:
+                return
+            if found.lower() == "error":
+                raise RuntimeError(f"{path} is in ERROR")
+            await asyncio.sleep(0.002)
+
+
+async def _sent(request: Any) -> Any:
+    answer = await request
+    if not answer.ok:
+        raise RuntimeError(f"{answer.status} {answer.message()}")
+    return answer.json()
+
+
+@contextmanager
+def commits(cloud: Cloud) -> Iterator[list[int]]:
+    """How many transactions are committed inside the block."""
+    count = [0]
+
+    def committed(connection: Any) -> None:
+        count[0] += 1
+
+    engines: list[Engine] = [service.database.engine for service in cloud.services.values() if service.database]
+    for engine in engines:
+        event.listen(engine, "commit", committed)
+    yield count
+    for engine in engines:
+        event.remove(engine, "commit", committed)
+
+
+async def floor(exchanges: int, transactions: int, rounds: int) -> list[float]:
+    """Seconds of as many bare exchanges and one-row commits, sorted."""
+
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    transport = InProcess()
+    transport.apps["bare"] = bare
+    database = Database("floor", METADATA)
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(exchanges):
+            await transport.send("GET", "http://bare/v1/thing", {"X-Auth-Token": "t"}, b"", False)
+        for _ in range(transactions):
+            with database.transaction() as tx:
+                tx.insert(ROWS, text="a row")
+        taken.append(time.perf_counter() - began)
+    database.close()
+    return sorted(taken)
