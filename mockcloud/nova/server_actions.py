@@ -17,7 +17,6 @@ from mockcloud.nova.passwords import generate_password
 from mockcloud.nova.records import finish_event, start_event
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")  # not for readers of a console, newlines and tabs are kept
-VM_STATES = {"active": "active", "error": "error"}
 
 
 async def start_server(ctx: Context, server_id: str) -> None:
@@ -81,7 +80,7 @@ def _record_event(ctx: Context, tx: Transaction, server_id: str, event: str) -> 
 
 
 async def reset_server_state(ctx: Context, server_id: str, body: Json) -> None:
-    acting.start(ctx, server_id, states.RESET_STATE, vm_state=VM_STATES[body["state"]], task_state=None)
+    acting.start(ctx, server_id, states.RESET_STATE, vm_state=body["state"], task_state=None)
 
 
 async def change_server_password(ctx: Context, server_id: str, body: Json) -> None:

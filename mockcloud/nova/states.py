@@ -29,6 +29,7 @@ class Action:
     task: str | None = None  # the new task_state; None: it stays
     launched: bool = True  # only of a server that has run once
     lockable: bool = True  # not of a locked server, but for administrators
+    tells_lock: bool = True  # the refusal says that it is the lock
     hosted: bool = False  # only of a server that has a host
 
 
@@ -54,8 +55,8 @@ REVERT_RESIZE = _action("revertResize", ("resized",), "resize_reverting")
 CREATE_IMAGE = _action("createImage", SNAPSHOT, "image_snapshot_pending", lockable=False)
 CREATE_VOLUME_IMAGE = Action("createImage", "createImage", SNAPSHOT, lockable=False)  # all of it is done at once
 CREATE_BACKUP = _action("createBackup", SNAPSHOT, "image_snapshot_pending", lockable=False)
-CHANGE_PASSWORD = _action("changePassword", ("active",), "updating_password")
-RESTORE = Action("restore", "restore", ("soft-delete",))
+CHANGE_PASSWORD = _action("changePassword", ("active",), "updating_password", tells_lock=False)
+RESTORE = Action("restore", "restore", ("soft-delete",), tells_lock=False)
 FORCE_DELETE = Action("forceDelete", "delete", None, None, launched=False)
 ATTACH_VOLUME = Action("attach_volume", "attach_volume", VOLUME_PLUGGABLE)
 DETACH_VOLUME = Action("detach_volume", "detach_volume", VOLUME_PLUGGABLE)
@@ -77,7 +78,7 @@ def refusal(action: Action, server: Mapping[str, Any], is_admin: bool) -> str:
     """Why `action` cannot begin now; empty when it can."""
     uuid = server["uuid"]
     if action.lockable and server["locked"] and not is_admin:
-        return f"Instance {uuid} is locked"
+        return f"Instance {uuid} is locked" if action.tells_lock else invalid(action.name, uuid)
     if action.hosted and not server["host"]:
         return f"Instance {uuid} is not ready"
     if action.vm_states is not None and server["vm_state"] not in action.vm_states:
@@ -91,5 +92,9 @@ def refusal(action: Action, server: Mapping[str, Any], is_admin: bool) -> str:
 
 def in_state(name: str, server: Mapping[str, Any], attribute: str) -> str:
     if server[attribute] is None:
-        return f"Instance {server['uuid']} is in an invalid state for '{name}'"
+        return invalid(name, server["uuid"])
     return f"Cannot '{name}' instance {server['uuid']} while it is in {attribute} {server[attribute]}"
+
+
+def invalid(name: str, uuid: str) -> str:
+    return f"Instance {uuid} is in an invalid state for '{name}'"

@@ -70,6 +70,7 @@ def test_a_locked_server_is_refused_to_all_but_administrators() -> None:
     assert states.refusal(states.PAUSE, locked, is_admin=False) == "Instance s is locked"
     assert states.refusal(states.PAUSE, locked, is_admin=True) == ""
     assert states.refusal(states.CREATE_IMAGE, locked, is_admin=False) == ""
+    assert states.refusal(states.CHANGE_PASSWORD, locked, is_admin=False) == "Instance s is in an invalid state for 'changePassword'"
 
 
 def test_a_server_without_a_host_or_a_first_run_is_not_ready() -> None:
