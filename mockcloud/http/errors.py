@@ -150,6 +150,9 @@ def _nova(error: ApiError, asked: Asked) -> Rendered:
 
 
 def _keystone(error: ApiError, asked: Asked) -> Rendered:
+    """A wrong method is refused by the web framework, before keystone's own form."""
+    if error.status == 405:
+        return JSON, orjson.dumps({"message": "The method is not allowed for the requested URL."})
     title = error.title or reason(error.status)
     return JSON, orjson.dumps({"error": {"code": error.status, "message": error.message, "title": title}})
 

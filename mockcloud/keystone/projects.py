@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -109,11 +110,6 @@ def _has_tags(tags: set[str], wish: str, wanted: set[str]) -> bool:
     return found != wish.startswith("not")
 
 
-def _filters(ctx: Context, query: Query) -> list[Any]:
-    no_domains = [projects_table.c.id.is_(None)] if query.get("is_domain") else []
-    return no_domains + _tag_filters(ctx, query)
-
-
 projects = Collection(
     "project",
     projects_table,
@@ -122,14 +118,30 @@ projects = Collection(
     before_update=_changed_project,
     before_delete=_project_gone,
     defaults={"enabled": True, "description": "", "tags": [], "options": {}},
-    verbs=("list", "create", "update", "delete"),
+    verbs=("create", "update", "delete"),
     view=project_view,
-    filters=_filters,
+    filters=_tag_filters,
     named_twice=lambda row: (
         "it is not permitted to have two projects with either the same name or same id in the same domain: "
         f"name is {row['name']}, project id {row['id']}"
     ),
 )
+
+
+def _acting_view(ctx: Context, row: Row) -> Json:
+    """A domain, seen as the project that it is in the real database."""
+    nowhere = {"domain_id": None, "parent_id": None, "is_domain": True, "links": {"self": ctx.url(f"/v3/projects/{row['id']}")}}
+    return {**(row.get("extra") or {}), **{name: value for name, value in row.items() if name != "extra"}, **nowhere}
+
+
+_list_regular = replace(projects, verbs=("list",)).operations()["list_projects"]
+_list_acting = Collection("project", domains_table, "/v3/projects", verbs=("list",), view=_acting_view).operations()["list_projects"]
+
+
+async def list_projects(ctx: Context, query: Query) -> Json:
+    """`is_domain` lists the domains instead."""
+    found: Json = await (_list_acting if query.get("is_domain") else _list_regular)(ctx, query)
+    return found
 
 
 async def show_project(ctx: Context, project_id: str, query: Query) -> Json:
@@ -138,6 +150,9 @@ async def show_project(ctx: Context, project_id: str, query: Query) -> Json:
         if _is_set(query, f"{kind}_as_list") and _is_set(query, f"{kind}_as_ids"):
             raise BadRequest(f"Cannot use {kind}_as_list and {kind}_as_ids query params at the same time.")
     with ctx.db.transaction() as tx:
+        if (domain := tx.one(select(domains_table).where(domains_table.c.id == project_id))) is not None:
+            ctx.enforce("identity:get_project", {"target.project.id": project_id})
+            return {"project": _acting_view(ctx, domain)}
         row = projects.allowed(ctx, tx, "get", project_id)
         shown = project_view(ctx, row)
         if _is_set(query, "parents_as_list"):

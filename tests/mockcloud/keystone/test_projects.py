@@ -119,6 +119,15 @@ async def test_a_parent_of_another_domain_is_refused(keystone: Keystone) -> None
         assert error_of(await keystone.admin.post("keystone", "/v3/projects", json=wish))[0] == 400
 
 
+async def test_a_domain_is_a_project_too(keystone: Keystone) -> None:
+    (found,) = (await keystone.admin.get("keystone", "/v3/projects?is_domain=true")).json()["projects"]
+    assert (found["id"], found["name"], found["is_domain"], found["parent_id"]) == ("default", "Default", True, None)
+    assert (await keystone.admin.get("keystone", "/v3/projects/default")).json()["project"] == found
+    assert error_of(await keystone.member.get("keystone", "/v3/projects/default"))[0] == 403
+    plain = (await keystone.admin.get("keystone", "/v3/projects?is_domain=false")).json()["projects"]
+    assert plain == (await keystone.admin.get("keystone", "/v3/projects")).json()["projects"]
+
+
 async def test_an_inherited_role_reaches_the_whole_tree(keystone: Keystone) -> None:
     top, _, leaf = await tree(keystone)
     role = keystone.id("role", "reader")

@@ -47,6 +47,7 @@ async def test_an_unknown_path_and_a_wrong_method(keystone: Keystone) -> None:
     answer = await keystone.admin.put("keystone", "/v3/users", json={})
     assert answer.status == 405
     assert answer.headers["allow"] == "GET, POST"
+    assert answer.json() == {"message": "The method is not allowed for the requested URL."}
 
 
 DECLINED = [operation for operation in operations("keystone") if operation.declined]
