@@ -8,7 +8,9 @@ import pytest
 
 from mockcloud.clients import Response
 from mockcloud.cloud import Cloud
+from mockcloud.settings import default_hosts
 from mockcloud.testing.client import Client, client
+from tests.conftest import MakeCloud
 
 LATEST = "2.104"
 
@@ -175,6 +177,27 @@ async def test_a_cold_migration_ends_on_another_host(user: User) -> None:
     await User(user.cloud, "admin").act(server, "migrate")
     assert (await user.settled(server))["status"] == "VERIFY_RESIZE"
     assert (await user.show(server))["hostId"] != before
+
+
+async def test_a_migration_with_nowhere_to_go_leaves_the_server_as_it_was(make_cloud: MakeCloud) -> None:
+    user = User(await make_cloud(hosts=default_hosts(1)))
+    server = await user.boot()
+    await User(user.cloud, "admin").act(server, "migrate")
+    shown = await user.settled(server)
+    assert shown["status"] == "ACTIVE"
+    assert ("migrate", "Error") in [(action, result) for action, _, result in await user.events(server)]
+    assert (await _allocated(user, server))["MEMORY_MB"] == 512
+
+
+async def test_what_is_asked_of_a_dead_compute_is_done_when_it_is_back(user: User) -> None:
+    server = await user.boot()
+    admin = client(user.cloud, "admin")
+    host = (await admin.get("nova", f"/v2.1/servers/{server}", version=LATEST)).json()["server"]["OS-EXT-SRV-ATTR:host"]
+    await user.cloud.workers[host].kill()
+    await user.act(server, "os-stop")
+    assert (await user.show(server))["OS-EXT-STS:task_state"] == "powering-off"
+    await user.cloud.workers[host].start()
+    assert (await user.settled(server))["status"] == "SHUTOFF"
 
 
 async def test_a_snapshot_becomes_an_image_that_boots(user: User, rest: Client) -> None:
