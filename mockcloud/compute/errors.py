@@ -86,7 +86,37 @@ class PortBindingFailed(Exception):
 
 
 class NetworkRefused(Final):
-    """neutron refuses what was asked for; its sentence, or nova's own."""
+    """neutron refuses what was asked for; its sentence, or nova's own. nova-api knows the kinds below by their names."""
+
+
+class PortNotFound(NetworkRefused):
+    pass
+
+
+class NetworkNotFound(NetworkRefused):
+    pass
+
+
+class PortInUse(NetworkRefused):
+    def __init__(self, port_id: str) -> None:
+        super().__init__(f"Port {port_id} is still in use.")
+
+
+class FixedIpAlreadyInUse(NetworkRefused):
+    pass
+
+
+class NoMoreFixedIps(NetworkRefused):
+    pass
+
+
+class PortLimitExceeded(NetworkRefused):
+    pass
+
+
+class NetworkAmbiguous(NetworkRefused):
+    def __init__(self) -> None:
+        super().__init__("More than one possible network found. Specify network ID(s) to select which one(s) to connect to.")
 
 
 class VolumeFailed(Exception):

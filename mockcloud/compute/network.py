@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockcloud.clients import Clients, EndpointDown, Response
-from mockcloud.compute.errors import NetworkRefused, NeutronFailed, PortBindingFailed
+from mockcloud.compute.errors import (
+    FixedIpAlreadyInUse,
+    NetworkAmbiguous,
+    NetworkNotFound,
+    NetworkRefused,
+    NeutronFailed,
+    NoMoreFixedIps,
+    PortBindingFailed,
+    PortInUse,
+    PortLimitExceeded,
+    PortNotFound,
+)
 from mockcloud.context import RequestContext
 
 Json = dict[str, Any]
@@ -94,7 +105,7 @@ class Networks:
             return asked
         usable = await self._usable(ctx, server["project_id"])
         if len(usable) > 1:
-            raise NetworkRefused("More than one possible network found. Specify network ID(s) to select which one(s) to connect to.")
+            raise NetworkAmbiguous
         if not usable and asked == "auto":
             raise NetworkRefused(f"Unable to automatically allocate a network for project {server['project_id']}")
         return [{"network_id": network["id"]} for network in usable]
@@ -118,7 +129,7 @@ class Networks:
     async def _given(self, ctx: RequestContext, port_id: str, server_id: str) -> Json:
         port: Json = (await self._user(ctx, "GET", f"/v2.0/ports/{port_id}"))["port"]
         if port["device_id"] not in ("", server_id):
-            raise NetworkRefused(f"Port {port_id} is still in use.")
+            raise PortInUse(port_id)
         if not port["fixed_ips"]:
             raise NetworkRefused(f"Port {port_id} requires a FixedIP in order to be used.")
         return port
@@ -129,7 +140,11 @@ class Networks:
             body["security_groups"] = groups
         if entry.get("fixed_ip"):
             body["fixed_ips"] = [{"ip_address": entry["fixed_ip"]}]
-        port: Json = (await self._user(ctx, "POST", "/v2.0/ports", json={"port": body}))["port"]
+        try:
+            port: Json = (await self._user(ctx, "POST", "/v2.0/ports", json={"port": body}))["port"]
+        except FixedIpAlreadyInUse:
+            said = f"Fixed IP address {entry['fixed_ip']} is already in use on instance {server['uuid']}."
+            raise FixedIpAlreadyInUse(said) from None
         return port
 
     # REST
@@ -149,18 +164,23 @@ class Networks:
             return answer.json() or {} if answer.ok else {}
         if answer.status == 401 or answer.status >= 500:
             raise NeutronFailed(f"neutron answered {answer.status}: {answer.message()}")
-        raise NetworkRefused(_refusal(answer))
+        raise _refusal(answer)
 
 
-def _refusal(answer: Response) -> str:
-    """nova's sentence for neutron's refusal, where it has one of its own."""
-    body = answer.json() or {}
-    kind = (body.get("NeutronError") or {}).get("type", "") if isinstance(body, dict) else ""
-    if kind == "OverQuota":
-        return "Maximum number of ports exceeded"
-    if kind == "IpAddressGenerationFailure":
-        return f"No fixed IP addresses available for network: {answer.message().removesuffix('.').rsplit(' ', 1)[-1]}"
-    return answer.message()
+def _refusal(answer: Response) -> NetworkRefused:
+    """nova's name for neutron's refusal, and its sentence, where it has them."""
+    body, said = answer.json(), answer.message()
+    error = body.get("NeutronError") if isinstance(body, dict) else None
+    kind = error.get("type", "") if isinstance(error, dict) else ""
+    named = said.removesuffix(".").rsplit(" ", 1)[-1]  # the network of a sentence that ends with it
+    known: dict[str, NetworkRefused] = {
+        "OverQuota": PortLimitExceeded("Maximum number of ports exceeded"),
+        "IpAddressGenerationFailure": NoMoreFixedIps(f"No fixed IP addresses available for network: {named}"),
+        "IpAddressAlreadyAllocated": FixedIpAlreadyInUse(said),
+        "PortNotFound": PortNotFound(said.replace("Port ", "Port id ", 1)),
+        "NetworkNotFound": NetworkNotFound(said),
+    }
+    return known.get(kind, NetworkRefused(said))
 
 
 def _group_id(groups: list[Json], wanted: str) -> str:

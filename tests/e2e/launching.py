@@ -91,18 +91,19 @@ async def server_ids(client: Client) -> list[str]:
 async def nothing_left(cloud: Cloud, seconds: float = 10.0) -> None:
     """Waits for the last of the clean-up; an AssertionError names what stays."""
     for _ in range(int(seconds / 0.02)):
-        found = leftovers(cloud)
+        found = await leftovers(cloud)
         if not any(found.values()):
             return
         await cloud.clock.sleep(0.02)
     raise AssertionError(f"left behind: { {kind: rows for kind, rows in found.items() if rows} }")
 
 
-def leftovers(cloud: Cloud) -> dict[str, list[Any]]:
+async def leftovers(cloud: Cloud) -> dict[str, list[Any]]:
     """Of servers: rows, ports, addresses, attachments, allocations, guests, messages that nobody took. By kind."""
     nova, neutron, cinder, placement = (cloud.services[name].db for name in ("nova", "neutron", "cinder", "placement"))
     known_ports = {row["id"] for row in neutron.all(select(ports.c.id))}
-    used = compute_nodes.c.vcpus_used + compute_nodes.c.memory_mb_used + compute_nodes.c.running_vms
+    memory = compute_nodes.c.memory_mb_used - compute_nodes.c.reserved_host_memory_mb
+    used = compute_nodes.c.vcpus_used + memory + compute_nodes.c.local_gb_used + compute_nodes.c.running_vms
     return {
         "servers": nova.all(select(instances.c.uuid, instances.c.vm_state, instances.c.task_state).where(instances.c.deleted_at.is_(None))),
         "disks": nova.all(select(block_device_mapping.c.instance_uuid)),
@@ -113,7 +114,7 @@ def leftovers(cloud: Cloud) -> dict[str, list[Any]]:
         "attachments": cinder.all(select(volume_attachment.c.id)),
         "allocations": placement.all(select(allocations)),
         "consumers": placement.all(select(consumers.c.uuid)),
-        "guests": guests(cloud),
+        "guests": await guests(cloud),
         "messages": [queue for queue in ("scheduler", "conductor", *(f"compute.{h}" for h in hosts(cloud))) if cloud.bus.depth(queue)],
     }
 
@@ -122,6 +123,7 @@ def hosts(cloud: Cloud) -> list[str]:
     return [host.name for host in cloud.settings.hosts]
 
 
-def guests(cloud: Cloud) -> list[Any]:
+async def guests(cloud: Cloud) -> list[Any]:
     """What runs on the hypervisors."""
-    return [(host, guest) for host in hosts(cloud) for guest in cloud.workers[host].endpoint.driver.list_guests()]
+    hypervisors = [(host, cloud.workers[host].endpoint.host.hypervisor) for host in hosts(cloud)]
+    return [(host, guest) for host, hypervisor in hypervisors for guest in await hypervisor.power_states()]

@@ -35,7 +35,7 @@ async def test_fifty_launches_on_room_for_forty(make_cloud: MakeCloud) -> None:
     assert all(server["fault"]["message"].startswith("No valid host was found") for server in servers if server["status"] == "ERROR")
     addresses = [address["addr"] for server in active for nics in server["addresses"].values() for address in nics]
     assert len(addresses) == len(set(addresses)) == 40
-    assert len(launching.guests(cloud)) == 40
+    assert len(await launching.guests(cloud)) == 40
 
     await asyncio.gather(*(launching.delete(cloud, member, server_id, 120) for server_id in ids))
     await launching.nothing_left(cloud)

@@ -93,9 +93,34 @@ async def test_a_given_port_is_free_after_its_detachment(yard: Yard) -> None:
 async def test_an_address_that_is_taken_leaves_no_port(yard: Yard) -> None:
     server = await yard.running()
     taken = yard.row(server)["network_info"][0]["network"]["subnets"][0]["ips"][0]["address"]
-    with pytest.raises(RemoteError):
+    with pytest.raises(RemoteError) as refused:
         await yard.do(server, "attach_interface", call=True, network_id=yard.network, requested_ip=taken)
+    assert refused.value.type == "FixedIpAlreadyInUse" and f"Fixed IP address {taken} is already in use" in refused.value.message
     assert len(await yard.ports(server)) == 1 and len(yard.row(server)["network_info"]) == 1
+
+
+@pytest.mark.parametrize(
+    "asked,error",
+    [
+        ({"port_id": str(uuid.UUID(int=5))}, "PortNotFound"),
+        ({"network_id": str(uuid.UUID(int=6))}, "NetworkNotFound"),
+    ],
+)
+async def test_what_is_not_there_is_named_as_nova_names_it(yard: Yard, asked: dict[str, str], error: str) -> None:
+    server = await yard.running()
+    with pytest.raises(RemoteError) as refused:
+        await yard.do(server, "attach_interface", call=True, **asked)
+    assert refused.value.type == error
+    assert len(await yard.ports(server)) == 1
+
+
+async def test_another_servers_port_is_in_use(yard: Yard) -> None:
+    port = await yard.port()
+    await yard.running(networks=[{"port_id": port}])
+    server = await yard.running()
+    with pytest.raises(RemoteError) as refused:
+        await yard.do(server, "attach_interface", call=True, port_id=port)
+    assert refused.value.type == "PortInUse"
 
 
 async def test_a_port_that_neutron_deleted_leaves_the_server(yard: Yard) -> None:
