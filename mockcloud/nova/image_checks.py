@@ -18,11 +18,13 @@ BASE = frozenset({
 })  # fmt: skip
 
 
-async def fetch_image(ctx: Context, image_id: str, refusal: str = "Can not find requested image") -> Image:
-    """Glance's body. One that the caller cannot see is refused with `refusal`."""
+async def fetch_image(ctx: Context, image_id: str, refusal: str = "") -> Image:
+    """Glance's body. One that the caller cannot have is refused, with `refusal` whatever the reason."""
     answer = await ctx.rest.get("image", f"/v2/images/{image_id}")
-    if answer.status in (400, 403, 404):
-        raise BadRequest(refusal)
+    if answer.status in (400, 404):
+        raise BadRequest(refusal or "Can not find requested image")
+    if answer.status in (401, 403):
+        raise BadRequest(refusal or f"Not authorized for image {image_id}.")
     if not answer.ok:
         raise InternalError(f"glance answered {answer.status}")
     image: Image = answer.json()

@@ -124,9 +124,9 @@ def _time(asked: dict[str, Any], name: str) -> datetime | None:
         return None
     try:
         when = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        raise BadRequest(f"Invalid filter field: {name}.") from None
-    return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+        return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+    except (ValueError, OverflowError):
+        raise BadRequest(f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'") from None
 
 
 TRUE, FALSE = ("1", "t", "true", "on", "y", "yes"), ("0", "f", "false", "off", "n", "no")

@@ -153,7 +153,7 @@ def _own_view(ctx: Context, row: Row, target: dict[str, Any]) -> Json:
         "locked": bool(row["locked"]),
         "locked_reason": row["locked_reason"],
         "trusted_image_certificates": row["trusted_certs"],
-        "scheduler_hints": row["scheduler_hints"],
+        "scheduler_hints": {name: value if isinstance(value, list) else [value] for name, value in row["scheduler_hints"].items()},
         "pinned_availability_zone": row["availability_zone"],
         "created": isotime(row["created_at"]),
         "updated": isotime(row["updated_at"] or row["created_at"]),

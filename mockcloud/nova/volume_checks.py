@@ -71,7 +71,7 @@ async def _check_type(ctx: Context, device: Device) -> None:
 
 async def _found(ctx: Context, path: str, refusal: str) -> Any:
     answer = await ctx.rest.get("block-storage", path)
-    if answer.status in (400, 403, 404):
+    if answer.status in (400, 401, 403, 404):
         raise BadRequest(refusal)
     if not answer.ok:
         raise InternalError(f"cinder answered {answer.status}")

@@ -50,7 +50,7 @@ async def test_a_server_is_shown_with_everything_of_the_newest_version(yard: Yar
         "hostId": hashlib.sha224(f"{who.project_id}compute1".encode()).hexdigest(), "metadata": {"a": "b"}, "tags": ["t"],
         "flavor": {"vcpus": 1, "ram": 512, "disk": 1, "ephemeral": 0, "swap": 0, "original_name": "m1.tiny", "extra_specs": {}},
         "accessIPv4": "", "accessIPv6": "", "config_drive": "", "key_name": None, "locked": False, "locked_reason": None,
-        "description": None, "server_groups": [], "scheduler_hints": {"query": "[]"}, "trusted_image_certificates": None,
+        "description": None, "server_groups": [], "scheduler_hints": {"query": ["[]"]}, "trusted_image_certificates": None,
         "pinned_availability_zone": "nova", "OS-EXT-AZ:availability_zone": "nova", "OS-EXT-STS:vm_state": "active",
         "OS-EXT-STS:task_state": None, "OS-EXT-STS:power_state": 1, "OS-EXT-SRV-ATTR:hostname": "a-server", "OS-DCF:diskConfig": "MANUAL",
         "os-extended-volumes:volumes_attached": [], "OS-SRV-USG:terminated_at": None,
@@ -246,6 +246,7 @@ async def test_what_changed_since_is_shown_with_what_was_deleted(yard: Yard) -> 
     shown = (await get(yard, "/servers/detail", **{"changes-since": between}))["servers"]
     assert {server["name"]: server["status"] for server in shown} == {"gone": "DELETED", "late": "ACTIVE"}
     message = "The value of changes-since must be less than or equal to changes-before."
+    assert sorted(await names(yard, **{"changes-since": between.removesuffix("Z")})) == ["gone", "late"]
     later = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert await refused(yard, **{"changes-since": later, "changes-before": between}) == (400, "badRequest", message)
 
@@ -294,6 +295,7 @@ BAD_LISTS = [  # query, who, version, status, message
     ({"sort_key": "id"}, "member", LATEST, 400, "Invalid input for query parameters 0. Value: id. …"),
     ({"sort_key": "host"}, "member", LATEST, 403, "Only administrators can sort servers by host"),
     ({"changes-since": "yesterday"}, "member", LATEST, 400, "Invalid input for query parameters changes-since. Value: yesterday. …"),
+    ({"changes-since": "0001-01-01T00:00:00+23:00"}, "member", LATEST, 400, "Invalid input for query parameters changes-since. …"),
     ({"name": "("}, "member", LATEST, 400, "Invalid input for query parameters name. Value: (. '(' is not a 'regex'"),
     ({"ip": "["}, "member", LATEST, 400, "Invalid input for query parameters ip. Value: [. '[' is not a 'regex'"),
 ]
