@@ -102,12 +102,12 @@ async def leftovers(cloud: Cloud) -> dict[str, list[Any]]:
     """Of servers: rows, ports, addresses, attachments, allocations, guests, messages that nobody took. By kind."""
     nova, neutron, cinder, placement = (cloud.services[name].db for name in ("nova", "neutron", "cinder", "placement"))
     known_ports = {row["id"] for row in neutron.all(select(ports.c.id))}
-    memory = compute_nodes.c.memory_mb_used - compute_nodes.c.reserved_host_memory_mb
-    used = compute_nodes.c.vcpus_used + memory + compute_nodes.c.local_gb_used + compute_nodes.c.running_vms
+    nodes = compute_nodes.c
+    used = nodes.vcpus_used + nodes.running_vms + nodes.memory_mb_used - nodes.reserved_host_memory_mb
     return {
         "servers": nova.all(select(instances.c.uuid, instances.c.vm_state, instances.c.task_state).where(instances.c.deleted_at.is_(None))),
         "disks": nova.all(select(block_device_mapping.c.instance_uuid)),
-        "usage": nova.all(select(compute_nodes.c.host, used.label("used")).where(used > 0)),
+        "usage": nova.all(select(nodes.host, used.label("used")).where(used > 0)),
         "ports": neutron.all(select(ports.c.id, ports.c.device_id).where(ports.c.device_owner.like("compute:%"))),
         "addresses": [row for row in neutron.all(select(ipallocations)) if row["port_id"] not in known_ports],
         "volumes": cinder.all(select(volumes.c.id, volumes.c.status).where(volumes.c.status != "available")),
@@ -125,5 +125,4 @@ def hosts(cloud: Cloud) -> list[str]:
 
 async def guests(cloud: Cloud) -> list[Any]:
     """What runs on the hypervisors."""
-    hypervisors = [(host, cloud.workers[host].endpoint.host.hypervisor) for host in hosts(cloud)]
-    return [(host, guest) for host, hypervisor in hypervisors for guest in await hypervisor.power_states()]
+    return [(host, guest) for host in hosts(cloud) for guest in await cloud.workers[host].endpoint.host.hypervisor.power_states()]
