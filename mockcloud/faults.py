@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import itertools
 from dataclasses import dataclass
@@ -18,14 +17,14 @@ KINDS = {
     "delay": "`seconds` of the cloud's clock pass",
     "skip": "the step does not happen; after it: it happens, its answer is lost",
     "duplicate": "the step happens twice",
-    "reorder": "the step happens after the next one of the same request, its caller goes on with nothing",
+    "reorder": "the step happens after the next one of the same request (never, when none comes), its caller goes on with nothing",
     "wrong_token": "the step is done with a token that nobody issued",
     "wrong_project": "the step is done in another project's name",
 }
 NEXT = ("reorder", "wrong_token", "wrong_project")  # after step n, these mean: before the step that follows n
 
 WRONG_TOKEN = "gAAAAA-a-token-that-nobody-issued"
-REORDER_LIMIT = 2.0  # seconds: a deferred step happens at the latest then
+REORDER_LIMIT = 2.0  # seconds that a deferred step waits for the next one
 
 
 class InjectedFault(RuntimeError):
@@ -65,7 +64,7 @@ class Faults:
         self._clock = clock
         self._armed: list[Fault] = []
         self._ids = itertools.count(1)
-        self._next_step: list[asyncio.Event] = []  # each set when the next step has been performed: deferred ones wait on it
+        self._waiting: list[tuple[str, int, asyncio.Event]] = []  # request, step: set when a later step of it has been performed
         self._deferred: set[asyncio.Task[Any]] = set()
         self.foreign: RequestContext | None = None  # another project's identity, for wrong_project
 
@@ -109,7 +108,7 @@ class Faults:
         if "skip" in kinds:
             return None
         if "reorder" in kinds:
-            self._defer(act, args, kwargs)
+            self._defer(number, act, args, kwargs)
             return None
         if kinds & {"wrong_token", "wrong_project"}:
             args = tuple(self._disguise(a, kinds) for a in args)
@@ -117,8 +116,9 @@ class Faults:
         if "duplicate" in kinds:
             await act(*args, **kwargs)
         result = await act(*args, **kwargs)
-        while self._next_step:
-            self._next_step.pop().set()
+        for request, deferred, passed in self._waiting:
+            if request == _request() and number > deferred:
+                passed.set()
         return await self._after(number, act, args, kwargs, result)
 
     async def _after(self, number: int, act: Act, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
@@ -145,13 +145,17 @@ class Faults:
                     self._armed.remove(fault)
         return taken
 
-    def _defer(self, act: Act, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _defer(self, number: int, act: Act, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         passed = asyncio.Event()
-        self._next_step.append(passed)
+        waiting = (_request(), number, passed)
+        self._waiting.append(waiting)
 
         async def later() -> None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(passed.wait(), REORDER_LIMIT)
+            try:
+                async with asyncio.timeout(REORDER_LIMIT):
+                    await passed.wait()
+            finally:
+                self._waiting.remove(waiting)
             await act(*args, **kwargs)
 
         task = asyncio.get_running_loop().create_task(later())
@@ -174,6 +178,12 @@ class Faults:
         if isinstance(argument, CarriesRequest):
             return argument.with_request(self._disguise(argument.request, kinds))
         return argument
+
+
+def _request() -> str:
+    """What all steps of one request share: the id that its first service sends on."""
+    scope = current_scope()
+    return (scope.global_request_id or scope.request_id) if scope else ""
 
 
 def _concerns(fault: Fault, scope: Any) -> bool:

@@ -29,13 +29,15 @@ class ConductorManager:
     async def instance_get_by_uuid(self, ctx: RequestContext, incoming: Incoming, instance_uuid: str) -> None:
         """Steps 15 to 17: a compute wants to know what it has to launch."""
         wanted = await self._take_request(ctx, instance_uuid)
+        if wanted is None:  # a fault has lost the request
+            return
         row = await self._read_instance(ctx, wanted) if wanted else None
         if row is None:
             raise RequestLost(f"The request for server {instance_uuid} was lost on its way to the database.")
         await self._return_instance(ctx, incoming, row)
 
     @step(15)
-    async def _take_request(self, ctx: RequestContext, instance_uuid: str) -> str:
+    async def _take_request(self, ctx: RequestContext, instance_uuid: str) -> str | None:
         """nova-conductor picks the request from the queue."""
         return instance_uuid
 

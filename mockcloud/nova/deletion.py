@@ -81,8 +81,20 @@ async def _free_volumes(ctx: Context, disks: list[Row]) -> None:
         if disk["attachment_id"]:
             path = f"/v3/attachments/{disk['attachment_id']}"
             await _try(ctx.rest.delete("block-storage", path, version="3.44", service_token=True))
+        elif disk["volume_id"]:
+            await _detach(ctx, disk["volume_id"], disk["instance_uuid"])
         if disk["volume_id"] and disk["delete_on_termination"]:
             await _try(ctx.rest.delete("block-storage", f"/v3/volumes/{disk['volume_id']}"))
+
+
+async def _detach(ctx: Context, volume_id: str, server_id: str) -> None:
+    """An attachment that nova's row does not know: its answer was lost, or it came late."""
+    path = f"/v3/volumes/{volume_id}"
+    answer = await _try(ctx.rest.get("block-storage", path))
+    for attachment in answer.json()["volume"]["attachments"] if answer and answer.ok else []:
+        if attachment["server_id"] == server_id:
+            body = {"os-detach": {"attachment_id": attachment["attachment_id"]}}
+            await _try(ctx.rest.post("block-storage", f"{path}/action", json=body, service_token=True))
 
 
 async def _try(request: Any) -> Response | None:

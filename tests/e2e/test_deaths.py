@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from mockcloud.settings import default_hosts
 from mockcloud.testing.client import client
 from tests.conftest import MakeCloud
 from tests.e2e import launching
@@ -21,7 +22,7 @@ DELAYED = {  # the component that dies while its step lasts, by step
 @pytest.mark.parametrize("step", sorted(DELAYED))
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_component_killed_in_its_step_and_started_again(make_cloud: MakeCloud, step: int, when: str) -> None:
-    cloud = await make_cloud(hosts=launching_hosts(), rpc_response_timeout=3.0)
+    cloud = await make_cloud(hosts=default_hosts(1), rpc_response_timeout=3.0)
     member = client(cloud, "member")
     given = await launching.prepare(cloud, member)
     cloud.faults.add(step, "delay", when, seconds=0.5)
@@ -53,9 +54,3 @@ async def test_a_component_that_stays_dead_ends_the_launch_in_error(make_cloud: 
         assert server["status"] in ("ACTIVE", "ERROR")
         await launching.delete(cloud, member, server_id)
     await launching.nothing_left(cloud)
-
-
-def launching_hosts() -> tuple[object, ...]:
-    from mockcloud.settings import default_hosts
-
-    return default_hosts(1)

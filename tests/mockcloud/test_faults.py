@@ -63,7 +63,7 @@ async def run(kind, when, **options):
         ("duplicate", "before", ["request", "request", "validate"], ["port", "valid"]),
         ("duplicate", "after", ["request", "request", "validate"], ["port", "valid"]),
         ("reorder", "before", ["validate", "request"], [None, "valid"]),
-        ("reorder", "after", ["request", "validate"], ["port", None]),
+        ("reorder", "after", ["request"], ["port", None]),  # no step comes after it
         ("delay", "before", ["request", "validate"], ["port", "valid"]),
         ("delay", "after", ["request", "validate"], ["port", "valid"]),
     ],
