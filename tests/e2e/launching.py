@@ -84,9 +84,9 @@ async def delete(cloud: Cloud, client: Client, server_id: str, seconds: float = 
     raise AssertionError("the server is still there")
 
 
-async def server_ids(client: Client) -> list[str]:
-    """Of every project, if an administrator asks."""
-    return [server["id"] for server in (await client.get("nova", "/v2.1/servers", params={"all_tenants": 1})).json()["servers"]]
+async def server_ids(admin: Client) -> list[str]:
+    """Of every project."""
+    return [server["id"] for server in (await admin.get("nova", "/v2.1/servers", params={"all_tenants": 1})).json()["servers"]]
 
 
 async def nothing_left(cloud: Cloud, seconds: float = 10.0) -> None:

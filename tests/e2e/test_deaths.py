@@ -23,15 +23,16 @@ DELAYED = {  # the component that dies while its step lasts, by step
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_component_killed_in_its_step_and_started_again(make_cloud: MakeCloud, step: int, when: str) -> None:
     cloud = await make_cloud(hosts=default_hosts(1), rpc_response_timeout=3.0)
-    member = client(cloud, "member")
+    member, admin = client(cloud, "member"), client(cloud, "admin")
     given = await launching.prepare(cloud, member)
-    cloud.faults.add(step, "delay", when, seconds=0.5)
+    cloud.faults.add(step, "delay", when, seconds=30)
     post = asyncio.ensure_future(launching.boot(member, given, given.volume_ids[0]))
-    await cloud.clock.sleep(0.3)
+    while cloud.faults.armed:  # until the component is held up in its step
+        await cloud.clock.sleep(0.01)
     await cloud.workers[DELAYED[step]].restart()
     answer = await post
     assert answer.status in (202, 500)
-    for server_id in await launching.server_ids(member):
+    for server_id in await launching.server_ids(admin):
         server = await launching.settled(cloud, member, server_id)
         assert server["status"] in ("ACTIVE", "ERROR")
         await launching.delete(cloud, member, server_id)
@@ -41,7 +42,7 @@ async def test_a_component_killed_in_its_step_and_started_again(make_cloud: Make
 @pytest.mark.parametrize("name", ["scheduler", "conductor"])
 async def test_a_component_that_stays_dead_ends_the_launch_in_error(make_cloud: MakeCloud, name: str) -> None:
     cloud = await make_cloud(rpc_response_timeout=1.0)
-    member = client(cloud, "member")
+    member, admin = client(cloud, "member"), client(cloud, "admin")
     given = await launching.prepare(cloud, member)
     await cloud.workers[name].kill()
     answer = await launching.boot(member, given, given.volume_ids[0])
@@ -49,7 +50,7 @@ async def test_a_component_that_stays_dead_ends_the_launch_in_error(make_cloud: 
         assert answer.status == 202
         await cloud.clock.sleep(2)
     await cloud.workers[name].start()
-    for server_id in await launching.server_ids(member):
+    for server_id in await launching.server_ids(admin):
         server = await launching.settled(cloud, member, server_id)
         assert server["status"] in ("ACTIVE", "ERROR")
         await launching.delete(cloud, member, server_id)
