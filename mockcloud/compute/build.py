@@ -43,12 +43,24 @@ class Launch:
     message: Json = field(repr=False)
     redelivered: bool
     owned: bool = False  # this host has the server: the guard was passed
+    over: bool = False
     server: Json = field(default_factory=dict)
 
     @property
     def given_ports(self) -> list[str]:
         asked = self.message["requested_networks"]
         return [entry["port_id"] for entry in asked if entry.get("port_id")] if isinstance(asked, list) else []
+
+    async def __aenter__(self) -> Launch:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.over = True
+
+    def must_go_on(self) -> None:
+        """A step that was put off happens no more when its launch is over: nobody would undo it."""
+        if self.over:
+            raise LaunchIsOver(self.uuid)
 
 
 class Builds:
@@ -90,7 +102,7 @@ class Builds:
 
     async def build_and_run(self, ctx: RequestContext, launch: Launch) -> None:
         """Steps 13 to 28: from the queue to a running guest, or nothing left behind."""
-        async with undo_on_failure() as undo:
+        async with undo_on_failure() as undo, launch:
             await self._take_request(ctx, launch)  # 13
             server = await self._fetch_server(ctx, launch)  # 14-18
             await self._claim(ctx, launch, server, undo)
@@ -192,6 +204,7 @@ class Builds:
     @step(22)
     async def _ask_network(self, ctx: RequestContext, launch: Launch) -> list[network.Port] | None:
         """It passes the user's token to neutron, and asks for a port in each network."""
+        launch.must_go_on()
         return await self._host.networks.allocate(ctx, launch.server, launch.message["requested_networks"])
 
     @step(24)
@@ -219,7 +232,7 @@ class Builds:
             undo.push(self._detach, ctx, attachment)
         if wanted:
             try:
-                await self._ask_volumes(ctx, wanted)
+                await self._ask_volumes(ctx, launch, wanted)
                 await self._receive_volumes(ctx, wanted)
             except Exception as error:
                 if is_overtaken(error):
@@ -228,8 +241,9 @@ class Builds:
         return mappings
 
     @step(25)
-    async def _ask_volumes(self, ctx: RequestContext, wanted: list[volume.Attachment]) -> None:
+    async def _ask_volumes(self, ctx: RequestContext, launch: Launch, wanted: list[volume.Attachment]) -> None:
         """It passes the user's token to cinder, makes what is to be made, and attaches the volumes."""
+        launch.must_go_on()
         for attachment in wanted:
             if attachment.volume_id is None:
                 await self._host.volumes.create(ctx, attachment)
@@ -277,7 +291,7 @@ class Builds:
     async def _run(self, ctx: RequestContext, launch: Launch, guest: Guest, undo: Undo) -> None:
         await self._enter(ctx, launch, "block_device_mapping", "spawning")
         undo.push(self._host.hypervisor.destroy, launch.uuid)
-        await self._spawn(ctx, guest)
+        await self._spawn(ctx, launch, guest)
         power_state = await self._host.hypervisor.power_state(launch.uuid)
         if power_state is PowerState.NOSTATE:
             raise InstanceDeployFailure(f"The hypervisor of {self._host.name} does not know the server that it was to run.")
@@ -285,8 +299,9 @@ class Builds:
         await self._conductor.save(ctx, launch.uuid, done, "spawning")
 
     @step(28)
-    async def _spawn(self, ctx: RequestContext, guest: Guest) -> None:
+    async def _spawn(self, ctx: RequestContext, launch: Launch, guest: Guest) -> None:
         """It generates the data for the hypervisor's driver, and executes the request on the hypervisor."""
+        launch.must_go_on()
         await self._host.hypervisor.spawn(guest)
 
     async def _enter(self, ctx: RequestContext, launch: Launch, before: str | None, task_state: str) -> None:
@@ -340,6 +355,10 @@ class Builds:
         """A build that went to another host ended well for this one."""
         exc = type(error).__name__ if isinstance(error, BuildAbortException) else None
         await self._conductor.finish_event(ctx, launch.uuid, EVENT, exc)
+
+
+class LaunchIsOver(Exception):
+    """It succeeded, failed, or went to another host."""
 
 
 class Overtaken(Exception):

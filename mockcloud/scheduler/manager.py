@@ -46,6 +46,10 @@ class Launch:
         return properties
 
 
+class LaunchLost(Exception):
+    """The request to the compute was not sent: nobody would ever end the launch."""
+
+
 class SchedulerManager:
     """The endpoint of topic `scheduler`, dialect classic. `tasks` run beside it."""
 
@@ -91,7 +95,8 @@ class SchedulerManager:
             return
         for uuid, (host, node) in _places(launch, selections).items():
             try:
-                await self._launch(ctx, launch, uuid, host, node)
+                if not await self._launch(ctx, launch, uuid, host, node):
+                    raise LaunchLost
             except Exception as error:
                 LOG.exception("the launch of %s on %s failed", uuid, host)
                 await self._give_up(ctx, [uuid], error, began)
@@ -137,7 +142,7 @@ class SchedulerManager:
         await incoming.reply([to_message(row) for row in launch.servers.values()])
 
     @step(12)
-    async def _launch(self, ctx: RequestContext, launch: Launch, instance_uuid: str, host: str, node: str) -> None:
+    async def _launch(self, ctx: RequestContext, launch: Launch, instance_uuid: str, host: str, node: str) -> bool:
         """It sends the compute of the chosen host the request to launch the server."""
         instance = to_message(launch.servers[instance_uuid])
         mine = {"instance_uuids": [instance_uuid], "num_instances": 1, "instance_properties": instance}
@@ -149,6 +154,7 @@ class SchedulerManager:
         }
         arguments = {**launch.message, **changed}
         await self._component.bus.cast(ctx, "compute", "run_instance", server=host, version="2.19", args=arguments)
+        return True
 
     async def prep_resize(
         self,

@@ -123,6 +123,21 @@ async def test_a_step_left_out_or_done_twice_neither_hangs_nor_leaks(yard: Yard,
         assert (await yard.left_behind(server))["volumes"] == [volume]
 
 
+@pytest.mark.parametrize("number", [22, 25, 28])
+async def test_a_step_put_off_beyond_the_end_of_its_launch_does_not_happen(make_yard: MakeYard, number: int) -> None:
+    yard = await make_yard(max_attempts=1)
+    volume = await yard.volume()
+    yard.cloud.faults.add(number, "reorder")
+    server = await yard.launch(disks=({"volume_id": volume},))
+    await yard.settled(server, "error")
+
+    async def put_off() -> bool:
+        return yard.cloud.faults.armed
+
+    await yard.until(put_off, False)
+    assert await yard.left_behind(server) == {} and await yard.volume_status(volume) == "available"
+
+
 @pytest.mark.parametrize("number", [19, 22, 25])
 async def test_a_wrong_token_gets_no_server(make_yard: MakeYard, number: int) -> None:
     yard = await make_yard(max_attempts=1)

@@ -319,6 +319,16 @@ async def test_a_fault_at_any_step_leaves_no_claim_and_no_server_in_building(yar
     assert await yard.allocation(server) == {}
 
 
+async def test_a_launch_that_was_not_sent_is_an_error(yard: Yard) -> None:
+    await yard.host("one")
+    server = yard.server()
+    yard.cloud.faults.add(12, "skip")
+    await yard.boot([server])
+    await yard.settle()
+    assert (yard.row(server)["vm_state"], yard.row(server)["host"], yard.heard) == ("error", None, [])
+    assert await yard.allocation(server) == {}
+
+
 async def test_without_placement_there_is_no_valid_host(yard: Yard) -> None:
     await yard.host("one")
     yard.cloud.down.add("placement")
