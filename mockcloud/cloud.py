@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import uuid
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -62,7 +63,7 @@ class Cloud:
         self.violations: list[Violation] = []
         self.down: set[str] = set()  # services that do not answer, by name
         self.workers: dict[str, Worker] = {}
-        self.control = create_control_app(self)
+        self.control = create_control_app(weakref.proxy(self))  # FastAPI caches its functions for ever, and they must not hold a cloud
         self._running = False
         self._state = StateDirectory(self.settings.state_dir) if self.settings.state_dir else None
         self._build()

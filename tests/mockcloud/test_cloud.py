@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import weakref
 
 import pytest
 
@@ -149,6 +150,19 @@ async def test_no_task_is_left_when_it_has_stopped():
     assert asyncio.all_tasks() == before
 
 
+async def test_clouds_that_are_no_longer_used_take_no_memory():
+    async def used() -> weakref.ref[Cloud]:
+        cloud = Cloud(Settings())
+        await cloud.start()
+        await client(cloud, "member").get("nova", "/v2.1/servers")
+        await cloud.stop()
+        return weakref.ref(cloud)
+
+    seen = [await used() for _ in range(3)]
+    gc.collect()
+    assert sum(cloud() is not None for cloud in seen) <= 1, "the last one may still be somebody's"
+
+
 async def test_a_cloud_in_process_opens_no_socket(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a socket was opened")
@@ -176,4 +190,3 @@ async def test_clouds_beside_each_other_share_nothing(make_cloud):
     await member.login()
     answer = await client(two, "nobody").get("cinder", "/v3/volumes", headers={"X-Auth-Token": member.token})
     assert answer.status == 401
-    gc.collect()
