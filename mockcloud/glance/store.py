@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +49,16 @@ class Store:
     """`folder` empty: a temporary one, gone at `close`. Neither way do the data pass through memory as a whole."""
 
     def __init__(self, folder: str = "", cap: int = 2**40) -> None:
-        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="mockcloud-images-")
-        self._folder = Path(folder or (self._temporary.name if self._temporary else ""))
+        self._folder = Path(folder or tempfile.mkdtemp(prefix="mockcloud-images-"))
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._remove: Callable[[], object] | None = None
+        if not folder:  # goes with the store, also where nobody closes it
+            self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._cap = cap
 
     def close(self) -> None:
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        if self._remove is not None:
+            self._remove()
 
     def tidy(self) -> None:
         """Drops what an upload left behind when the process was killed."""
