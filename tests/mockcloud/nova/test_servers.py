@@ -178,6 +178,7 @@ async def test_a_list_holds_the_projects_servers_newest_first(yard: Yard) -> Non
 FILTERS = [  # query, who, names found
     ({"name": "^a"}, "member", ["a1", "a2"]),
     ({"name": "2$"}, "member", ["a2", "b2"]),
+    ({"name": "[[]]"}, "member", []),
     ({"status": "SHUTOFF"}, "member", ["b1"]),
     ({"status": ["shutoff", "error"]}, "member", ["b1", "b2"]),
     ({"status": "REBOOT"}, "member", ["a2"]),
