@@ -44,7 +44,7 @@ def _check_names(seed: dict[str, Any]) -> None:
 def read_seed(file: Path) -> dict[str, Any]:
     """Raises SettingsError with a sentence for the user."""
     try:
-        seed = yaml.safe_load(file.read_text())
+        seed = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
         raise SettingsError(f"cannot read the seed file {file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

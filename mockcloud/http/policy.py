@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
 import re
 from pathlib import Path
@@ -27,26 +28,15 @@ class Policy:
         self._known: dict[bytes, bool] | None = {}  # answers by question; None where a rule asks a server, which may change its mind
 
     def load(self) -> None:
-        from oslo_config import cfg
-        from oslo_policy import policy
-
-        policy.register("field", field_check())
         rules = self.defaults()
         if self._override is not None and self._override.exists():
             rules |= _read(self._override.read_text(), str(self._override))
-        conf = cfg.ConfigOpts()
-        conf([], project="mockcloud", default_config_files=[], default_config_dirs=[])
-        try:
-            parsed = policy.Rules.from_dict(rules)
-        except Exception as error:
-            raise PolicyError(f"policies of {self._service}: {error}") from error
-        self._enforcer = policy.Enforcer(conf, rules=parsed, use_conf=False)
+        self._enforcer = _enforcer(self._service, tuple(rules.items()))
         if any("http:" in check or "https:" in check for check in rules.values()):
             self._known = None
 
     def defaults(self) -> dict[str, str]:
-        file = importlib.resources.files("mockcloud") / self._service / "policies.yaml"
-        return _read(file.read_text(), f"policies.yaml of {self._service}")
+        return dict(_defaults(self._service))
 
     def knows(self, rule: str) -> bool:
         if self._enforcer is None:
@@ -70,9 +60,30 @@ class Policy:
         return answer
 
 
+@functools.cache
+def _defaults(service: str) -> dict[str, str]:
+    file = importlib.resources.files("mockcloud") / service / "policies.yaml"
+    return _read(file.read_text(), f"policies.yaml of {service}")
+
+
+@functools.lru_cache(maxsize=16)
+def _enforcer(service: str, rules: tuple[tuple[str, str], ...]) -> Any:
+    from oslo_config import cfg
+    from oslo_policy import policy
+
+    policy.register("field", field_check())
+    conf = cfg.ConfigOpts()
+    conf([], project="mockcloud", default_config_files=[], default_config_dirs=[])
+    try:
+        parsed = policy.Rules.from_dict(dict(rules))
+    except Exception as error:
+        raise PolicyError(f"policies of {service}: {error}") from error
+    return policy.Enforcer(conf, rules=parsed, use_conf=False)
+
+
 def _read(text: str, where: str) -> dict[str, str]:
     try:
-        rules = yaml.safe_load(text) or {}
+        rules = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
     except yaml.YAMLError as error:
         raise PolicyError(f"{where} is not YAML: {error}") from error
     if not isinstance(rules, dict):
