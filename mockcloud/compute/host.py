@@ -32,7 +32,7 @@ class Host:
         self.conductor = Conductor(component.bus, component.host)
         self.hypervisor = Hypervisor(driver)
         self.images = Images(component.clients, component.clock)
-        self.networks = Networks(component.clients, component.host)
+        self.networks = Networks(component.clients, component.host, self.settings.default_availability_zone)
         self.volumes = Volumes(component.clients, component.clock, component.host)
         self.placement = Placement(component.clients)
         self.turns = Turns()  # one at a time for each server

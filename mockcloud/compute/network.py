@@ -22,6 +22,7 @@ from mockcloud.compute.errors import (
 from mockcloud.context import RequestContext
 
 Json = dict[str, Any]
+Floating = dict[tuple[str, str], str]  # floating addresses, by port and fixed address
 Asked = list[Json] | str | None  # entries, "auto", "none"
 UNBOUND: Json = {"device_id": "", "device_owner": "", "binding:host_id": None, "binding:profile": {}}
 
@@ -36,8 +37,8 @@ class Port:
 
 
 class Networks:
-    def __init__(self, clients: Clients, host: str) -> None:
-        self._clients, self._host = clients, host
+    def __init__(self, clients: Clients, host: str, default_zone: str) -> None:
+        self._clients, self._host, self._default_zone = clients, host, default_zone
 
     async def allocate(self, ctx: RequestContext, server: Json, asked: Asked) -> list[Port]:
         """One bound port for each network asked for. Raises NetworkRefused for what no other host could do either."""
@@ -55,8 +56,8 @@ class Networks:
         return Port(body, bool(entry.get("port_id")), entry.get("tag"))
 
     async def bind(self, ctx: RequestContext, port_id: str, server: Json) -> Json:
-        zone = server.get("availability_zone") or "nova"
-        binding = {"device_id": server["uuid"], "device_owner": f"compute:{zone}", "binding:host_id": self._host, "binding:profile": {}}
+        owner = f"compute:{server['host_zone'] or self._default_zone}"
+        binding = {"device_id": server["uuid"], "device_owner": owner, "binding:host_id": self._host, "binding:profile": {}}
         body: Json = (await self._own(ctx, "PUT", f"/v2.0/ports/{port_id}", json={"port": binding}))["port"]
         if body["binding:vif_type"] == "binding_failed":
             raise PortBindingFailed(port_id)
@@ -90,11 +91,19 @@ class Networks:
         """`network_info` (docs/rpc.md), in the order of the ports."""
         networks: dict[str, Json] = {}
         subnets: dict[str, list[Json]] = {}
+        floating = await self._floating_ips(ctx, ports)
         for network_id in {port.body["network_id"] for port in ports}:
             networks[network_id] = (await self._own(ctx, "GET", f"/v2.0/networks/{network_id}"))["network"]
             listed = await self._own(ctx, "GET", "/v2.0/subnets", params={"network_id": network_id})
             subnets[network_id] = listed["subnets"]
-        return [_vif(port, networks[port.body["network_id"]], subnets[port.body["network_id"]]) for port in ports]
+        return [_vif(port, networks[port.body["network_id"]], subnets[port.body["network_id"]], floating) for port in ports]
+
+    async def _floating_ips(self, ctx: RequestContext, ports: Sequence[Port]) -> Floating:
+        if not ports:
+            return {}
+        asked = [("port_id", port.body["id"]) for port in ports]
+        listed = await self._own(ctx, "GET", "/v2.0/floatingips", params=asked)
+        return {(ip["port_id"], ip["fixed_ip_address"]): ip["floating_ip_address"] for ip in listed["floatingips"]}
 
     # what is asked for
 
@@ -195,7 +204,7 @@ def _group_id(groups: list[Json], wanted: str) -> str:
     return str(named[0])
 
 
-def _vif(port: Port, network: Json, subnets: list[Json]) -> Json:
+def _vif(port: Port, network: Json, subnets: list[Json], floating: Floating) -> Json:
     body = port.body
     used = [subnet for subnet in subnets if any(ip["subnet_id"] == subnet["id"] for ip in body["fixed_ips"])]
     return {
@@ -205,7 +214,7 @@ def _vif(port: Port, network: Json, subnets: list[Json]) -> Json:
             "id": network["id"],
             "label": network["name"],
             "bridge": (body.get("binding:vif_details") or {}).get("bridge_name", "br-int"),
-            "subnets": [_subnet(subnet, body["fixed_ips"]) for subnet in used],
+            "subnets": [_subnet(subnet, body, floating) for subnet in used],
         },
         "type": body.get("binding:vif_type", "unbound"),
         "details": body.get("binding:vif_details") or {},
@@ -217,14 +226,18 @@ def _vif(port: Port, network: Json, subnets: list[Json]) -> Json:
     }
 
 
-def _subnet(subnet: Json, fixed_ips: list[Json]) -> Json:
-    version = subnet["ip_version"]
-    addresses = [ip["ip_address"] for ip in fixed_ips if ip["subnet_id"] == subnet["id"]]
+def _subnet(subnet: Json, port: Json, floating: Floating) -> Json:
+    addresses = [ip["ip_address"] for ip in port["fixed_ips"] if ip["subnet_id"] == subnet["id"]]
     return {
         "id": subnet["id"],
         "cidr": subnet["cidr"],
-        "version": version,
+        "version": subnet["ip_version"],
         "gateway": subnet["gateway_ip"],
         "dns": subnet["dns_nameservers"],
-        "ips": [{"address": address, "type": "fixed", "version": version} for address in addresses],
+        "ips": [_ip(address, subnet["ip_version"], floating.get((port["id"], address))) for address in addresses],
     }
+
+
+def _ip(address: str, version: int, floating: str | None) -> Json:
+    outside = [{"address": floating, "type": "floating", "version": 4}] if floating else []
+    return {"address": address, "type": "fixed", "version": version, "floating_ips": outside}

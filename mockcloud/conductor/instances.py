@@ -12,6 +12,7 @@ from mockcloud.conductor.errors import InstanceNotFound, UnexpectedTaskStateErro
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.nova.records import from_message
 from mockcloud.nova.tables import block_device_mapping, instances
+from mockcloud.nova.zones import read_zones
 
 KEPT = ("id", "uuid", "created_at", "deleted_at", "project_id", "user_id")
 
@@ -28,10 +29,12 @@ def read_of_host(tx: Transaction, host: str) -> list[Row]:
 
 
 def save(tx: Transaction, now: datetime, instance_uuid: str, updates: Mapping[str, Any], expected: Mapping[str, Sequence[Any]]) -> Row:
-    """Writes only while each expected column holds one of its values."""
+    """Writes only while each expected column holds one of its values. The zone goes with the host."""
     values = {"updated_at": now} | from_message(instances, updates)
     if refused := sorted(set(values) & set(KEPT)):
         raise ValueError(f"instance_update does not change {', '.join(refused)}")
+    if "host" in values:
+        values["host_zone"] = read_zones(tx).get(values["host"])
     conditions = [_one_of(instances.c[name], allowed) for name, allowed in expected.items()]
     if not tx.execute(update(instances).where(_alive(instance_uuid), *conditions).values(**values)):
         row = read(tx, instance_uuid)

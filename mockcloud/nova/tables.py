@@ -47,7 +47,8 @@ instances = Table(
     Column("host", String(255)),
     Column("node", String(255)),
     Column("launched_on", String(255)),
-    Column("availability_zone", String(255)),
+    Column("availability_zone", String(255)),  # as asked
+    Column("host_zone", String(255)),  # of the host when the server came there; empty: the default one
     timestamp("scheduled_at"),
     timestamp("launched_at"),
     timestamp("terminated_at"),

@@ -52,7 +52,8 @@ def read_node(tx: Transaction, host: str, node: str) -> str | None:
 def place(tx: Transaction, now: datetime, instance_uuid: str, selection: Selection) -> bool:
     """Writes the chosen host. False: the server is gone or no longer waits for one."""
     here = and_(instances.c.host == selection.host, instances.c.node == selection.node)
-    written: dict[str, Any] = {"host": selection.host, "node": selection.node, "scheduled_at": now, "updated_at": now}
+    written: dict[str, Any] = {"host": selection.host, "node": selection.node, "host_zone": selection.zone}
+    written |= {"scheduled_at": now, "updated_at": now}
     return bool(tx.execute(_waiting(instance_uuid).where(or_(instances.c.host.is_(None), here)).values(**written)))
 
 

@@ -38,6 +38,7 @@ class Selection:
     node: str
     compute_node: str  # its uuid, also the resource provider's
     allocation_request: Mapping[str, Any]
+    zone: str | None = None  # that an aggregate gives it
 
 
 @dataclass(slots=True)
@@ -171,7 +172,7 @@ def _why_not_offered(host: HostState, wanted: Mapping[str, int]) -> str:
 
 
 def _selection(host: HostState) -> Selection:
-    return Selection(host.host, host.node, host.uuid, host.allocation_requests[0])
+    return Selection(host.host, host.node, host.uuid, host.allocation_requests[0], host.zone("") or None)
 
 
 def _explain(outcome: Selections) -> None:
