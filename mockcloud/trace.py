@@ -235,7 +235,9 @@ def step(number: int) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Await
     return decorate
 
 
-_SECRET = re.compile(r"(?i)(password|passwd|admin_?pass|new_pass|secret|auth_token|private_key|^token$|user_data)")
+_SECRET = re.compile(
+    r"(?i)(password|passwd|admin_?pass|new_pass|secret|auth_token|private_key|^token$|user_data|injected_files|personality)"
+)
 
 
 def fingerprint(secret: str) -> str:

@@ -30,11 +30,11 @@ def read_of_host(tx: Transaction, host: str) -> list[Row]:
 
 def save(tx: Transaction, now: datetime, instance_uuid: str, updates: Mapping[str, Any], expected: Mapping[str, Sequence[Any]]) -> Row:
     """Writes only while each expected column holds one of its values. The zone goes with the host."""
-    values = {"updated_at": now} | from_message(instances, updates)
+    values: dict[str, Any] = {"updated_at": now} | from_message(instances, updates)
     if refused := sorted(set(values) & set(KEPT)):
         raise ValueError(f"instance_update does not change {', '.join(refused)}")
     if "host" in values:
-        values["host_zone"] = read_zones(tx).get(values["host"])
+        values["host_zone"] = read_zones(tx).get(values["host"] or "")
     conditions = [_one_of(instances.c[name], allowed) for name, allowed in expected.items()]
     if not tx.execute(update(instances).where(_alive(instance_uuid), *conditions).values(**values)):
         row = read(tx, instance_uuid)

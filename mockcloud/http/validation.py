@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import jsonschema_rs
 
 from mockcloud.http.reply import Query
+from mockcloud.trace import redact
 from specs import Operation, ResponseSpec, Version
 from specs.project import prune
 
@@ -80,12 +81,19 @@ class Contract:
         if self._answers[status].is_valid(body):
             return None
         error = next(self._answers[status].iter_errors(body))
-        return f"at {'/'.join(map(str, error.instance_path)) or 'the root'}: {error.message[:300]}"
+        return f"at {'/'.join(map(str, error.instance_path)) or 'the root'}: {_without_secrets(error)}"
 
     def cut(self, status: int, body: Any) -> Any:
         """The full body without what the version does not have."""
         response = self.responses.get(status)
         return body if response is None or not response.cuts else prune(body, response.cuts)
+
+
+def _without_secrets(error: Any) -> str:
+    """Messages quote values: those that facts would hide are not quoted."""
+    names = [part for part in error.instance_path if isinstance(part, str)]
+    quoted = {names[-1] if names else "": error.instance}
+    return str(error.message[:300]) if redact(quoted) == quoted else f"a value with a secret in it breaks {error.schema_path[-1]!r}"
 
 
 def checker(schema: dict[str, Any]) -> Callable[[Any], None]:

@@ -133,7 +133,21 @@ def test_a_statement_is_described_by_its_verb_and_its_tables(statement, verb, ta
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "admin_password", "adminPass", "new_pass", "auth_token", "token", "secret", "user_data", "private_key", "passwd"]
+    "name",
+    [
+        "password",
+        "admin_password",
+        "adminPass",
+        "new_pass",
+        "auth_token",
+        "token",
+        "secret",
+        "user_data",
+        "private_key",
+        "passwd",
+        "injected_files",
+        "personality",
+    ],
 )
 def test_what_stands_under_a_telling_name_is_not_shown_however_deep(name):
     shown = json.dumps(redact({"args": [{name: "hunter2", "name": "kept"}]}))

@@ -59,3 +59,9 @@ async def test_what_the_version_does_not_know_is_dropped_before_the_answer_is_ju
     kinds = {version: (await admin.get("cinder", "/v3/types", version=version)).json() for version in ("3.0", "3.71")}
     assert cloud.violations == []
     assert kinds["3.0"]["volume_types"]
+
+
+async def test_a_wrong_answer_with_a_secret_in_it_is_counted_without_the_secret(caplog):
+    _, (violation,) = await answered(False, [{"secret": "hunter2"}])
+    assert violation.message == "at the root: a value with a secret in it breaks 'type'"
+    assert "hunter2" not in caplog.text
