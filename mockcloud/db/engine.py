@@ -7,11 +7,12 @@ true until it commits. On a server database the same code is safe by its conditi
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, ExceptionContext, Executable, MetaData, Result, Table, create_engine, event, insert
+from sqlalchemy import Connection, Engine, ExceptionContext, Executable, MetaData, Table, create_engine, event, insert
 from sqlalchemy.pool import StaticPool
 
 from mockcloud.trace import sql_executed, sql_failed, sql_started
@@ -28,11 +29,11 @@ class Transaction:
     def one(self, statement: Executable) -> Row | None:
         result = self._connection.execute(statement)
         row = result.first()
-        return None if row is None else dict(zip(_names(result), row, strict=True))
+        return None if row is None else dict(zip(_names(*result.keys()), row, strict=True))
 
     def all(self, statement: Executable) -> list[Row]:
         result = self._connection.execute(statement)
-        names = _names(result)
+        names = _names(*result.keys())
         return [dict(zip(names, row, strict=True)) for row in result]
 
     def scalar(self, statement: Executable) -> Any:
@@ -49,7 +50,11 @@ class Transaction:
 
 
 class Database:
-    """`url` is SQLAlchemy's; an in-memory SQLite lives as long as this object."""
+    """`url` is SQLAlchemy's; an in-memory SQLite lives as long as this object.
+
+    It holds one connection, in autocommit, and says itself where a transaction begins and ends. A transaction never awaits, so
+    there is never a second one beside it, and a single read needs none: a pool's checkout and reset cost more than most statements.
+    """
 
     def __init__(self, name: str, metadata: MetaData, url: str = "sqlite://") -> None:
         self.name = name
@@ -57,37 +62,47 @@ class Database:
         self.engine = _engine(url)
         metadata.create_all(self.engine)
         _record_statements(self.engine, name)
+        self._connection = self.engine.connect()
+        self._statements = Transaction(self._connection)
+        self.commits = 0
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commits on return, rolls back on raise. Never await inside it."""
-        with self.engine.begin() as connection:
-            yield Transaction(connection)
+        driver = self._connection.connection
+        driver.cursor().execute("BEGIN")
+        try:
+            yield self._statements
+            driver.commit()
+        except BaseException:
+            driver.rollback()
+            raise
+        self.commits += 1
 
     def one(self, statement: Executable) -> Row | None:
-        with self.transaction() as tx:
-            return tx.one(statement)
+        return self._statements.one(statement)
 
     def all(self, statement: Executable) -> list[Row]:
-        with self.transaction() as tx:
-            return tx.all(statement)
+        return self._statements.all(statement)
 
     def scalar(self, statement: Executable) -> Any:
-        with self.transaction() as tx:
-            return tx.scalar(statement)
+        return self._statements.scalar(statement)
 
     def clear(self) -> None:
         """Drops every table, and is closed."""
+        self._connection.close()
         self.metadata.drop_all(self.engine)
-        self.close()
+        self.engine.dispose()
 
     def close(self) -> None:
+        self._connection.close()
         self.engine.dispose()
 
 
-def _names(result: Result[Any]) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def _names(*keys: str) -> list[str]:
     """Column names as plain text: SQLAlchemy's own kind of str is no key for JSON."""
-    return [str.__str__(name) if type(name) is str else "".join(name) for name in result.keys()]  # noqa: SIM118
+    return [str.__str__(name) if type(name) is str else "".join(name) for name in keys]
 
 
 def _dumps(value: Any) -> str:
@@ -96,7 +111,12 @@ def _dumps(value: Any) -> str:
 
 def _engine(url: str) -> Engine:
     in_memory = url in ("sqlite://", "sqlite:///:memory:")
-    options: dict[str, Any] = {"hide_parameters": True, "json_serializer": _dumps, "json_deserializer": orjson.loads}
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "isolation_level": "AUTOCOMMIT",
+        "json_serializer": _dumps,
+        "json_deserializer": orjson.loads,
+    }
     if in_memory:
         options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     engine = create_engine(url, **options)
@@ -108,17 +128,12 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(engine: Engine, durable: bool) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy says BEGIN itself, below
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
         if durable:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
 
 
 def _record_statements(engine: Engine, database: str) -> None:

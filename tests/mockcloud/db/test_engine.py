@@ -21,6 +21,11 @@ things = Table(
 )  # fmt: skip
 parts = Table("parts", metadata, Column("id", Integer, primary_key=True), Column("thing_id", ForeignKey("things.id"), nullable=False))
 
+late_parts = Table(
+    "late_parts", metadata, Column("id", Integer, primary_key=True),
+    Column("thing_id", ForeignKey("things.id", deferrable=True, initially="DEFERRED"), nullable=False),
+)  # fmt: skip
+
 
 @pytest.fixture(params=["memory", "file"])
 def db(request, tmp_path):
@@ -48,6 +53,26 @@ def test_a_cancelled_transaction_leaves_nothing(db):
         tx.insert(things, name="lost")
         raise asyncio.CancelledError
     assert names(db) == []
+
+
+def test_a_commit_that_is_refused_leaves_nothing_and_the_database_usable(db):
+    with pytest.raises(Exception, match="FOREIGN KEY"), db.transaction() as tx:
+        tx.insert(things, name="lost")
+        tx.insert(late_parts, thing_id=99)  # refused only when it is committed
+    assert names(db) == []
+    with db.transaction() as tx:
+        tx.insert(things, name="kept")
+    assert names(db) == ["kept"]
+
+
+def test_committed_transactions_are_counted(db):
+    before = db.commits
+    with db.transaction() as tx:
+        tx.insert(things, name="a")
+    with pytest.raises(RuntimeError), db.transaction():
+        raise RuntimeError
+    names(db)
+    assert db.commits == before + 1
 
 
 def test_an_insert_gives_its_key_and_a_write_the_number_of_its_rows(db):
