@@ -64,6 +64,8 @@ class Settings:
     spawn_seconds: float = 0.0
     report_interval: float = 10.0
     service_down_time: float = 60.0
+    sync_power_state_interval: float = 600.0  # seconds between two looks at what the guests do; below 0: never
+    running_deleted_instance_poll_interval: float = 1_800.0  # seconds between two looks for guests of deleted servers; below 0: never
     volume_seconds: float = 0.0
     # network
     send_events_interval: float = 0.0  # seconds between two batches of events for nova; neutron: 2

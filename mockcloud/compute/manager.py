@@ -68,7 +68,10 @@ class ComputeManager:
         self.detach_interface: Method = plugging.detach_interface
         self.external_instance_event: Method = plugging.external_instance_event
 
-        self.tasks: list[Callable[[], Awaitable[None]]] = [host.report_state, Recovery(host, terminations).recover]
+        recovery = Recovery(host, terminations)
+        self.tasks: list[Callable[[], Awaitable[None]]] = [
+            host.report_state, recovery.recover, recovery.sync_power_states, recovery.reap_deleted,
+        ]  # fmt: skip
 
     async def init_host(self) -> None:
         await self.host.register()

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import update
 
 from mockcloud.compute.drivers.base import Power, PowerState
-from mockcloud.compute.recovery import differences
+from mockcloud.compute.hypervisor import Hypervisor
+from mockcloud.compute.recovery import must_stop
 from mockcloud.nova import tables as nova
 from tests.mockcloud.compute.conftest import MakeYard, Yard
 
@@ -145,15 +146,92 @@ async def test_a_disabled_host_is_marked_in_placement_at_its_next_report(make_ya
 
 
 @pytest.mark.parametrize(
-    "vm_state,known,state,changed",
+    "vm_state,state,stops",
     [
-        ("active", 1, PowerState.RUNNING, {}),
-        ("active", 1, PowerState.SHUTDOWN, {"power_state": 4, "vm_state": "stopped"}),
-        ("stopped", 4, PowerState.RUNNING, {"power_state": 1, "vm_state": "active"}),
-        ("paused", 3, PowerState.PAUSED, {}),
-        ("resized", 1, PowerState.SHUTDOWN, {"power_state": 4}),
-        ("error", 0, PowerState.NOSTATE, {}),
+        ("active", PowerState.RUNNING, False),
+        ("active", PowerState.SHUTDOWN, True),
+        ("active", PowerState.SUSPENDED, True),
+        ("active", PowerState.PAUSED, False),  # may go on by itself
+        ("active", PowerState.NOSTATE, False),
+        ("stopped", PowerState.RUNNING, True),
+        ("stopped", PowerState.CRASHED, False),
+        ("paused", PowerState.PAUSED, False),
+        ("paused", PowerState.CRASHED, True),
+        ("resized", PowerState.SHUTDOWN, False),
+        ("error", PowerState.NOSTATE, False),
     ],
 )
-def test_the_record_follows_the_hypervisor(vm_state: str, known: int, state: PowerState, changed: dict[str, object]) -> None:
-    assert differences({"vm_state": vm_state, "power_state": known}, state) == changed
+def test_a_guest_unlike_its_server_is_stopped(vm_state: str, state: PowerState, stops: bool) -> None:
+    assert must_stop(vm_state, state) is stops
+
+
+def _hypervisor(yard: Yard, server: str) -> Hypervisor:
+    found: Hypervisor = yard.cloud.workers[yard.row(server)["host"]].endpoint.host.hypervisor
+    return found
+
+
+@pytest.mark.parametrize("vm_state,power", [("active", Power.OFF), ("active", Power.SUSPEND), ("stopped", Power.ON)])
+async def test_what_a_guest_did_behind_novas_back_is_known_after_a_while(yard: Yard, vm_state: str, power: Power) -> None:
+    server = await yard.running()
+    if vm_state == "stopped":
+        await _hypervisor(yard, server).power(server, Power.OFF)
+        yard.change(server, vm_state="stopped", power_state=4)
+    await _hypervisor(yard, server).power(server, power)
+    yard.cloud.clock.advance(600)
+
+    async def state() -> tuple[str, int, PowerState]:
+        row = yard.row(server)
+        return row["vm_state"], row["power_state"], await _hypervisor(yard, server).power_state(server)
+
+    await yard.until(state, ("stopped", 4, PowerState.SHUTDOWN))
+
+
+async def test_a_server_in_a_task_and_one_that_moved_are_not_looked_at(yard: Yard) -> None:
+    busy, fine = await yard.running(), await yard.running()
+    await _hypervisor(yard, busy).power(busy, Power.OFF)
+    await _hypervisor(yard, fine).power(fine, Power.OFF)
+    yard.change(busy, task_state="rebooting")
+    yard.cloud.clock.advance(600)
+
+    async def stopped() -> str:
+        return str(yard.row(fine)["vm_state"])
+
+    await yard.until(stopped, "stopped")
+    assert (yard.row(busy)["vm_state"], yard.row(busy)["task_state"]) == ("active", "rebooting")
+
+
+async def test_the_guest_of_a_deleted_server_goes_and_one_that_lives_elsewhere_stays(yard: Yard) -> None:
+    gone, moved, here = await yard.running(), await yard.running(), await yard.running()
+    hypervisor = _hypervisor(yard, moved)
+    source = yard.row(moved)["host"]
+    yard.change(moved, host=next(host.name for host in yard.cloud.settings.hosts if host.name != source))
+    where = yard.row(gone)["host"]
+    yard.delete_row(gone)
+    yard.cloud.clock.advance(1_800)
+
+    async def there() -> bool:
+        return gone in (await yard.guests())[where]
+
+    await yard.until(there, False)
+    assert moved in await hypervisor.power_states()
+    assert await _hypervisor(yard, here).power_state(here) is PowerState.RUNNING
+
+
+async def test_a_conductor_that_is_away_costs_only_a_look(make_yard: MakeYard, caplog: pytest.LogCaptureFixture) -> None:
+    yard = await make_yard(rpc_response_timeout=0.05)
+    server = await yard.running()
+    await yard.cloud.workers["conductor"].kill()
+    await _hypervisor(yard, server).power(server, Power.OFF)
+    yard.cloud.clock.advance(600)
+
+    async def complained() -> bool:
+        return "could not look after its guests" in caplog.text
+
+    await yard.until(complained, True)
+    await yard.cloud.workers["conductor"].start()
+    yard.cloud.clock.advance(600)
+
+    async def state() -> str:
+        return str(yard.row(server)["vm_state"])
+
+    await yard.until(state, "stopped")
