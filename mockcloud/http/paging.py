@@ -10,6 +10,9 @@ from sqlalchemy import ColumnElement, Select, Table, and_, or_
 from mockcloud.db.engine import Row, Transaction
 
 
+MOST = 2**31  # rows: a database counts no further
+
+
 class MarkerNotFound(Exception):
     """The marker names nothing in this list."""
 
@@ -45,6 +48,7 @@ def page(
     for name, direction in order:
         stmt = stmt.order_by(*_order(table, name, direction))
     if limit is not None:
+        limit = min(limit, MOST)
         stmt = stmt.limit(limit + 1)
     rows = tx.all(stmt)
     more = limit is not None and len(rows) > limit
