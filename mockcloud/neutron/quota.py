@@ -22,7 +22,7 @@ from mockcloud.neutron.tables import (
 
 DEFAULTS = {
     "network": 100, "subnet": 100, "subnetpool": -1, "port": 500, "router": 10, "floatingip": 50, "rbac_policy": 10,
-    "security_group": 10, "security_group_rule": 100,
+    "security_group": 10, "security_group_rule": 100, "router_route": 30,
 }  # fmt: skip
 COUNTED: dict[str, Table] = {
     "network": networks, "subnet": subnets, "port": ports, "router": routers, "floatingip": floatingips,
@@ -43,7 +43,7 @@ def used(tx: Transaction, project_id: str, resource: str) -> int:
 
 
 def check(tx: Transaction, project_id: str, resource: str, more: int = 1) -> None:
-    """Raises 409 OverQuota when the project may not have `more` of it."""
+    """Raises 409 OverQuota when the project may not have `more` of it. Routes are counted for each router: `more` is all it has."""
     limit = limits(tx, project_id)[resource]
     if 0 <= limit < used(tx, project_id, resource) + more:
         raise Conflict(f"Quota exceeded for resources: ['{resource}'].", type="OverQuota")

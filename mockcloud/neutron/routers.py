@@ -73,6 +73,7 @@ def _changed(ctx: Context, tx: Transaction, old: Row, new: Row) -> None:
     new["routes"] = new["routes"] or []
     if new["routes"] != old["routes"]:
         _check_routes(tx, new)
+        quota.check(tx, new["project_id"], "router_route", len(new["routes"]))
 
 
 def _move_gateway(ctx: Context, tx: Transaction, router: Row, info: Json) -> None:

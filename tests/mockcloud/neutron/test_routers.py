@@ -180,6 +180,15 @@ async def test_routes_lead_over_neighbours(member: Neutron, subnet: Json, router
     assert (await member.update("router", router["id"], routes=None))["routes"] == []
 
 
+async def test_a_router_has_a_quota_of_routes(member: Neutron, subnet: Json, router: Json) -> None:
+    await add(member, router, subnet_id=subnet["id"])
+    routes = [{"destination": f"10.50.{n}.0/24", "nexthop": "10.1.0.9"} for n in range(31)]
+    assert len((await member.update("router", router["id"], routes=routes[:30]))["routes"]) == 30
+    answer = await member.request("PUT", f"/routers/{router['id']}", {"router": {"routes": routes}})
+    assert refusal(answer) == (409, "OverQuota")
+    assert words(answer) == "Quota exceeded for resources: ['router_route']."
+
+
 async def test_who_may_what(member: Neutron, reader: Neutron, stranger: Neutron, admin: Neutron, subnet: Json, router: Json) -> None:
     path = f"/routers/{router['id']}"
     assert (await reader.show("router", router["id"]))["name"] == "r"
