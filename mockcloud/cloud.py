@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib
 import logging
 import uuid
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fastapi import FastAPI
 from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,7 +24,8 @@ from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
 from mockcloud.faults import Faults
-from mockcloud.http.app import ServiceApp
+from mockcloud.http.app import create_app
+from mockcloud.http.control import create_control_app
 from mockcloud.http.service import Runtime, Service, Violation
 from mockcloud.seed import load_seed
 from mockcloud.settings import Settings, SettingsError
@@ -62,6 +63,7 @@ class Cloud:
         self.violations: list[Violation] = []
         self.down: set[str] = set()  # services that do not answer, by name
         self.workers: dict[str, Worker] = {}
+        self.control = create_control_app(weakref.proxy(self))  # FastAPI caches its functions for ever, and they must not hold a cloud
         self._running = False
         self._state = StateDirectory(self.settings.state_dir) if self.settings.state_dir else None
         self._build()
@@ -81,7 +83,7 @@ class Cloud:
             self._state.open(settings.seed)
         modules = {name: importlib.import_module(f"mockcloud.{name}.service") for name in self._names}
         self.services: dict[str, Service] = {name: module.build(self.runtime) for name, module in modules.items()}
-        self.apps = {name: ServiceApp(service) for name, service in self.services.items()}
+        self.apps: dict[str, FastAPI] = {name: create_app(service) for name, service in self.services.items()}
         if modules["keystone"].is_seeded(self.services["keystone"]):
             modules["keystone"].reopen(self.services["keystone"], load_seed(settings))
         else:
@@ -230,13 +232,6 @@ class Cloud:
         )
 
     # HTTP
-
-    @functools.cached_property
-    def control(self) -> ASGIApp:
-        """Made on use, for FastAPI takes long to import."""
-        from mockcloud.http.control import create_control_app
-
-        return create_control_app(weakref.proxy(self))  # FastAPI caches its functions for ever, and they must not hold a cloud
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything on one port: identity at the root, the others under their mounts."""

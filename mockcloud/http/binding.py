@@ -17,6 +17,8 @@ from email.utils import format_datetime
 from typing import Any
 
 import orjson
+from starlette.routing import BaseRoute
+from starlette.routing import Match as RouteMatch
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
@@ -95,8 +97,8 @@ class Answer:
     stream: AsyncIterator[bytes] | None = None
 
 
-class Binding:
-    """Everything that a service's document names."""
+class Binding(BaseRoute):
+    """The last route of a service's FastAPI app: everything that its document names."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -108,6 +110,12 @@ class Binding:
         self._microversions = Microversions.of(micro) if micro else None
         self._auth = TokenAuth(service)
         self._contracts: dict[tuple[Operation, Version | None], Contract] = {}
+
+    def matches(self, scope: ASGIScope) -> tuple[RouteMatch, ASGIScope]:
+        return (RouteMatch.FULL, {}) if scope["type"] == "http" else (RouteMatch.NONE, {})
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        raise LookupError(name)
 
     async def handle(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
@@ -356,16 +364,11 @@ def _handler(service: Service, operation: Operation, coroutine: Coroutine) -> Ha
     return Handler(coroutine, frozenset(takes))
 
 
-def own_path(scope: ASGIScope) -> str:
-    """The path below the service's mount, as its document has it."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")) or "/"
-
-
 def _incoming(scope: ASGIScope, headers: dict[str, str], receive: Receive) -> Incoming:
     asked = headers.get("x-openstack-request-id", "")
     ids = RequestContext(f"req-{uuid.uuid4()}", asked if REQUEST_ID.match(asked) else "")
-    return Incoming(scope["method"], own_path(scope), scope["query_string"].decode("latin-1"), headers, receive, ids)
+    path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+    return Incoming(scope["method"], path, scope["query_string"].decode("latin-1"), headers, receive, ids)
 
 
 def _parent() -> int | None:

@@ -14,7 +14,7 @@ from mockcloud.testing.client import client
 async def answered(strict: bool, value):
     """What a client sees, and what the cloud counts, when `GET /v2/images/{id}` returns `value`."""
     cloud = Cloud(Settings(strict=strict), ("keystone", "glance"))
-    binding = cloud.apps["glance"].binding
+    binding = cloud.apps["glance"].router.routes[-1]
 
     async def show_image(ctx, image_id):
         return value

@@ -205,7 +205,7 @@ async def test_what_nobody_expected_is_a_500_in_the_services_own_form_and_never_
     async def broken(ctx, query):
         raise ZeroDivisionError("secret detail")
 
-    binding = cloud.apps["nova"].binding
+    binding = cloud.apps["nova"].router.routes[-1]
     monkeypatch.setitem(binding._handlers, "list_versions", type(binding._handlers["list_versions"])(broken, frozenset()))
     answer = await client(cloud, "nobody").get("nova", "/")
     assert answer.status == 500

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from mockcloud.cloud import Cloud
-from mockcloud.http.app import ServiceApp
+from mockcloud.http.app import create_app
 from mockcloud.http.binding import DocumentMismatch, collect
 from mockcloud.seed import load_seed
 from mockcloud.settings import Settings
@@ -42,7 +42,7 @@ def test_both_differences_are_named(glance):
     glance.modules = [*glance.modules[1:], module(launch_missiles=launch_missiles)]
     lost = sorted(name for name, coroutine in collect(glance_with(glance, [gone])).items() if coroutine)
     with pytest.raises(DocumentMismatch) as refusal:
-        ServiceApp(glance)
+        create_app(glance)
     said = str(refusal.value)
     assert all(name in said.split("a coroutine, not in the document")[0] for name in lost)
     assert "launch_missiles" in said.split("a coroutine, not in the document")[1]
@@ -60,13 +60,13 @@ def test_a_policy_without_a_default_is_named(glance, monkeypatch):
     rule = next(operation.policy for operation in operations("glance") if operation.policy)
     monkeypatch.setattr(glance.policy, "defaults", lambda: {name: check for name, check in defaults.items() if name != rule})
     with pytest.raises(DocumentMismatch, match=rule):
-        ServiceApp(glance)
+        create_app(glance)
 
 
 def test_a_parameter_that_nobody_fills_in_is_named(glance):
     glance.modules = [*glance.modules, module(show_image=show_image)]
     with pytest.raises(DocumentMismatch, match="show_image takes nonsense"):
-        ServiceApp(glance)
+        create_app(glance)
 
 
 @pytest.mark.parametrize("service", SERVICES)
