@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from mockcloud.compute import guests
+from mockcloud.compute import devices, guests
 from mockcloud.compute.drivers.base import Power
 from mockcloud.compute.errors import InstanceNotRescuable, InstancePasswordSetFailed
 from mockcloud.compute.host import Host
 from mockcloud.compute.image import check_fits
 from mockcloud.compute.operation import operation
 from mockcloud.compute.undo import undo_on_failure
+from mockcloud.compute.volume import Attachment
 from mockcloud.context import RequestContext
 
 Json = dict[str, Any]
@@ -23,18 +24,25 @@ class Rebuilding:
         self._host, self._conductor = host, host.conductor
 
     async def rebuild_instance(
-        self, ctx: RequestContext, instance: Json, image: Mapping[str, Any] | None = None, admin_password: str | None = None
+        self,
+        ctx: RequestContext,
+        instance: Json,
+        image: Mapping[str, Any] | None = None,
+        admin_password: str | None = None,
+        reimage_boot_volume: bool = False,
     ) -> None:
-        """Ports, addresses and volumes stay; a server that was stopped is stopped again."""
+        """Ports, addresses and volumes stay, a root volume with another image in it if so wished; a stopped server is stopped again."""
         uuid, hypervisor = instance["uuid"], self._host.hypervisor
         async with operation(self._host, ctx, instance, "compute_rebuild_instance", fatal=True):
             server = await self._conductor.save(ctx, uuid, {"task_state": "rebuilding"}, "rebuilding")
             body = await self._host.images.show(ctx, image["id"]) if image and image.get("id") else None
-            if body:
+            if body and server["image_ref"]:  # on a volume it is cinder who says whether it fits
                 check_fits(body, server["flavor"])
             new = await self._host.images.fetch(ctx, body) if body and server["image_ref"] else None
             await hypervisor.destroy(uuid)
             await self._conductor.save(ctx, uuid, {"task_state": "rebuild_block_device_mapping"}, "rebuilding")
+            if reimage_boot_volume and body:
+                await self._reimage_root(ctx, uuid, body["id"])
             server = await self._conductor.save(ctx, uuid, {"task_state": "rebuild_spawning"}, "rebuild_block_device_mapping")
             await hypervisor.spawn(await guests.describe(self._host, ctx, server, new, admin_password))
             stopped = server["vm_state"] == "stopped"
@@ -43,6 +51,17 @@ class Rebuilding:
             state = await hypervisor.power_state(uuid)
             done = {"vm_state": "stopped" if stopped else "active", "task_state": None, "power_state": int(state)}
             await self._conductor.save(ctx, uuid, {**done, "launched_at": self._host.now()}, "rebuild_spawning")
+
+    async def _reimage_root(self, ctx: RequestContext, uuid: str, image_id: str) -> None:
+        rows = await self._conductor.block_devices(ctx, uuid)
+        root = next(row for row in rows if row["boot_index"] == 0 and devices.is_volume(row))
+        attachment = Attachment(uuid, root, root["device_name"], root["volume_id"], attachment_id=root["attachment_id"])
+        try:
+            await self._host.volumes.reimage(ctx, attachment, image_id)
+        finally:
+            known: Json = {"attachment_id": attachment.attachment_id}
+            known |= {"connection_info": attachment.connection_info} if attachment.connection_info else {}
+            await self._conductor.update_block_device(ctx, root["id"], **known)
 
     async def rescue_instance(
         self, ctx: RequestContext, instance: Json, rescue_image_ref: str | None = None, admin_password: str | None = None

@@ -67,7 +67,7 @@ class Terminations:
         if not bdm["volume_id"]:
             return
         try:
-            await self._host.volumes.give_back(ctx, bdm["volume_id"], bdm["instance_uuid"])
+            await self._host.volumes.give_back(ctx, bdm["volume_id"], bdm["instance_uuid"], bdm["attachment_id"])
             if bdm["delete_on_termination"]:
                 await self._host.volumes.delete(ctx, bdm["volume_id"])
         except VolumeFailed as error:

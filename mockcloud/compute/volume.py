@@ -12,6 +12,7 @@ from mockcloud.context import RequestContext
 
 Json = dict[str, Any]
 VERSION = "3.44"
+REIMAGE = "3.68"
 WAITED = 180.0  # seconds that a new volume may take: 60 polls 3 s apart
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # then every 3 s
 
@@ -51,17 +52,21 @@ class Volumes:
 
     async def wait(self, ctx: RequestContext, volume_id: str) -> None:
         """Until it is available; raises VolumeFailed with nova's sentence when it is not in time."""
+        began = self._clock.time()
+        status, polls = await self._poll(ctx, volume_id, "creating", "downloading")
+        if status != "available":
+            raise VolumeFailed(
+                f"Volume {volume_id} did not finish being created even after we waited {self._clock.time() - began:.0f} seconds or "
+                f"{polls} attempts. And its status is {status}."
+            )
+
+    async def _poll(self, ctx: RequestContext, volume_id: str, *passing: str) -> tuple[str, int]:
+        """The status when it is none of those that pass, or too much time has passed; how often it was asked for."""
         began, polls, pauses = self._clock.time(), 0, iter(PAUSES)
         while True:
-            status = (await self._show(ctx, volume_id))["status"]
-            polls, waited = polls + 1, self._clock.time() - began
-            if status == "available":
-                return
-            if status not in ("creating", "downloading") or waited > WAITED:
-                raise VolumeFailed(
-                    f"Volume {volume_id} did not finish being created even after we waited {waited:.0f} seconds or {polls} attempts. "
-                    f"And its status is {status}."
-                )
+            status, polls = str((await self._show(ctx, volume_id))["status"]), polls + 1
+            if status not in passing or self._clock.time() - began > WAITED:
+                return status, polls
             await self._clock.sleep(next(pauses, 3.0))
 
     async def attach(self, ctx: RequestContext, attachment: Attachment) -> None:
@@ -84,6 +89,19 @@ class Volumes:
         attachment.connection_info = answer.json()["attachment"]["connection_info"]
         await self._user(ctx, "POST", f"{path}/action", json={"os-complete": {}})
 
+    async def reimage(self, ctx: RequestContext, attachment: Attachment, image_id: str) -> None:
+        """An attached volume is overwritten. A second attachment keeps it reserved meanwhile, and takes the place of the first."""
+        wanted = {"volume_uuid": attachment.volume_id, "instance_uuid": attachment.server_id}
+        made = await self._user(ctx, "POST", "/v3/attachments", json={"attachment": wanted})
+        old, attachment.attachment_id = attachment.attachment_id, made.json()["attachment"]["id"]
+        await self._own(ctx, "DELETE", f"/v3/attachments/{old}", missing_ok=True)
+        action = {"os-reimage": {"image_id": image_id, "reimage_reserved": True}}
+        await self._user(ctx, "POST", f"/v3/volumes/{attachment.volume_id}/action", version=REIMAGE, json=action)
+        status, _ = await self._poll(ctx, attachment.volume_id or "", "downloading")
+        if status != "reserved":
+            raise VolumeFailed("Failed to rebuild volume backed instance.")
+        await self._complete(ctx, attachment)
+
     async def learn_attachment(self, ctx: RequestContext, attachment: Attachment) -> None:
         """The id under which cinder keeps it."""
         volume = await self._show(ctx, attachment.volume_id or "")
@@ -103,14 +121,16 @@ class Volumes:
         path = f"/v3/volumes/{volume_id}/action"
         await self._own(ctx, "POST", path, missing_ok=True, json={"os-terminate_connection": {"connector": self._connector}})
 
-    async def give_back(self, ctx: RequestContext, volume_id: str, server_id: str) -> None:
-        """The server has it no more; a reservation goes as well. Absence is success."""
+    async def give_back(self, ctx: RequestContext, volume_id: str, server_id: str, attachment_id: str | None = None) -> None:
+        """The server has it no more; a reservation under that id goes as well. Absence is success."""
         path = f"/v3/volumes/{volume_id}"
         answer = await self._own(ctx, "GET", path, missing_ok=True)
         if answer.status == 404:
             return
-        volume = answer.json()["volume"]
-        for one in _to(volume, server_id):
+        attached = _to(answer.json()["volume"], server_id)
+        if attachment_id and not attached:
+            await self._own(ctx, "DELETE", f"/v3/attachments/{attachment_id}", missing_ok=True)
+        for one in attached:
             await self._own(ctx, "POST", f"{path}/action", json={"os-terminate_connection": {"connector": self._connector}})
             await self._own(ctx, "POST", f"{path}/action", json={"os-detach": {"attachment_id": one["attachment_id"]}})
 
@@ -133,7 +153,7 @@ class Volumes:
         return volume
 
     async def _user(self, ctx: RequestContext, method: str, path: str, **options: Any) -> Response:
-        return await self._send(self._clients.user(ctx).request("block-storage", method, path, version=VERSION, **options))
+        return await self._send(self._clients.user(ctx).request("block-storage", method, path, **{"version": VERSION, **options}))
 
     async def _own(self, ctx: RequestContext, method: str, path: str, missing_ok: bool = False, **options: Any) -> Response:
         """With a service token: cinder lets nobody else disconnect a volume from a server."""

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
-from mockcloud.http.errors import BadRequest, NotImplementedHere
+from mockcloud.http.errors import BadRequest
 from mockcloud.http.reply import Json, Reply
 from mockcloud.nova import acting, quota, states
 from mockcloud.nova.block_devices import Device
@@ -43,7 +43,7 @@ async def rebuild_server(ctx: Context, server_id: str, body: Json) -> Reply:
         changed = _described(ctx, tx, body)
         root = root_of(disks_of(tx, server))
     image = await fetch_image(ctx, body["imageRef"], "Cannot find image for rebuild")
-    await _check_root(ctx, root, image)
+    reimage = await _is_rewritten(ctx, root, image)
     on_volume = root is not None and root["destination_type"] == "volume"
     check_image(ctx, image, server["flavor"], Device("volume", "volume") if on_volume else None, image["id"])
     changed |= _imaged(image) | ({} if on_volume else {"image_ref": image["id"]})
@@ -52,7 +52,7 @@ async def rebuild_server(ctx: Context, server_id: str, body: Json) -> Reply:
         quota.check_injected_files(tx, server["project_id"], [(f["path"], f["contents"]) for f in body.get("personality", ())])
         server = acting.begin(ctx, tx, find_server(ctx, tx, server_id), states.REBUILD, progress=0, **changed)
     password = body.get("adminPass") or generate_password()
-    await cast(ctx, server, "rebuild_instance", image=dict(image), admin_password=password)
+    await cast(ctx, server, "rebuild_instance", image=dict(image), admin_password=password, reimage_boot_volume=reimage)
     return await _answer(ctx, server_id, password)
 
 
@@ -77,16 +77,14 @@ def _key(ctx: Context, tx: Transaction, name: str) -> Row:
     return row
 
 
-async def _check_root(ctx: Context, root: Row | None, image: Image) -> None:
-    """A root volume keeps its data, so that only the image that it was made of will do."""
+async def _is_rewritten(ctx: Context, root: Row | None, image: Image) -> bool:
+    """A root volume keeps its data when it was made of this image; another one is written over it since 2.93."""
     if root is None or root["destination_type"] != "volume":
-        return
+        return False
     answer = await ctx.rest.get("block-storage", f"/v3/volumes/{root['volume_id']}")
     made_of = answer.json()["volume"].get("volume_image_metadata", {}).get("image_id") if answer.ok else None
-    if made_of == image["id"]:
-        return
-    if ctx.at_least("2.93"):
-        raise NotImplementedHere("Writing another image over a root volume is not part of this cloud.")
+    if made_of == image["id"] or ctx.at_least("2.93"):
+        return bool(made_of != image["id"])
     reason = "Unable to rebuild with a different image for a volume-backed server."
     raise BadRequest(f"Image {image['id']} is unacceptable: {reason}")
 
