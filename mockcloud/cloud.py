@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 MOUNTS = {
     "keystone": "", "nova": "/compute", "glance": "/image", "neutron": "/network", "cinder": "/volume", "placement": "/placement",
 }  # fmt: skip
+MOUNTED = {mount: name for name, mount in MOUNTS.items() if mount}
 PORTS = {"keystone": 5000, "nova": 8774, "glance": 9292, "neutron": 9696, "cinder": 8776, "placement": 8778}
 SERVICES = tuple(MOUNTS)
 DRIVERS = {"fake": "mockcloud.compute.drivers.fake:FakeDriver"}
@@ -242,10 +243,11 @@ class Cloud:
         if path.startswith(CONTROL):
             await self.control(scope, receive, send)
             return
-        for name, mount in MOUNTS.items():
-            if mount and (path == mount or path.startswith(mount + "/")) and name in self.apps:
-                await self._serve(name, {**scope, "root_path": mount}, receive, send)
-                return
+        mount = "/" + path[1:].partition("/")[0]
+        name = MOUNTED.get(mount, "")
+        if name in self.apps:
+            await self._serve(name, {**scope, "root_path": mount}, receive, send)
+            return
         await self._serve("keystone", scope, receive, send)
 
     def app_of(self, name: str) -> ASGIApp:

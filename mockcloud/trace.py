@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -105,9 +105,9 @@ class FaultTable(Protocol):
     async def run(self, number: int, act: Act, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would be right, and takes four times as long to make; every span makes one
 class Scope:
-    """Where the running code is: whose service, on which host, for which request."""
+    """Where the running code is: whose service, on which host, for which request. Never changed."""
 
     recorder: Recorder
     faults: FaultTable
@@ -116,6 +116,10 @@ class Scope:
     request_id: str = ""
     global_request_id: str = ""
     parent: int | None = None
+
+    def below(self, fact: Fact) -> Scope:
+        """The same place, inside what the fact tells of."""
+        return Scope(self.recorder, self.faults, self.service, self.host, self.request_id, self.global_request_id, fact.id)
 
 
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
@@ -127,6 +131,8 @@ def current_scope() -> Scope | None:
 
 class within:
     """Runs a block inside `scope`. In-process calls share the caller's context variables, so the old scope comes back."""
+
+    __slots__ = ("_new", "_token")
 
     def __init__(self, scope: Scope) -> None:
         self._new = scope
@@ -147,6 +153,8 @@ class span:
     `attributes` may still be changed inside the block, through the fact that `with` yields.
     """
 
+    __slots__ = ("_attributes", "_fact", "_kind", "_name", "_scope", "_token")
+
     def __init__(self, kind: str, name: str, /, **attributes: Any) -> None:
         self._kind, self._name, self._attributes = kind, name, attributes
         self._scope = _scope.get()
@@ -159,9 +167,10 @@ class span:
         return self
 
     def __enter__(self) -> Fact | None:
-        if self._scope is not None:
-            self._fact = self._scope.recorder.start(self._kind, self._name, self._scope, self._attributes)
-            self._token = _scope.set(replace(self._scope, parent=self._fact.id))
+        scope = self._scope
+        if scope is not None:
+            self._fact = scope.recorder.start(self._kind, self._name, scope, self._attributes)
+            self._token = _scope.set(scope.below(self._fact))
         return self._fact
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -240,6 +249,7 @@ _SECRET = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=1024)
 def fingerprint(secret: str) -> str:
     """Stands for a token in facts and logs: equal tokens have equal fingerprints, and nothing leads back."""
     return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()[:16] if secret else ""

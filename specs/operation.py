@@ -39,19 +39,19 @@ class Operation:
     def summary(self) -> str:
         return str(self.source.get("summary", ""))
 
-    @property
+    @functools.cached_property
     def policy(self) -> str | None:
         return self.source.get("x-policy")
 
-    @property
+    @functools.cached_property
     def public(self) -> bool:
         return bool(self.source.get("x-public"))
 
-    @property
+    @functools.cached_property
     def declined(self) -> str | None:
         return self.source.get("x-declined")
 
-    @property
+    @functools.cached_property
     def gone(self) -> bool:
         """The real service still has the path, and nothing behind it."""
         return bool(self.source.get("x-gone"))
@@ -61,13 +61,17 @@ class Operation:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     def served_at(self, version: Version | None) -> bool:
-        return known(_bounds(self.source), version)
+        return known(self._bounds, version)
 
-    @property
+    @functools.cached_property
+    def _bounds(self) -> dict[str, Any]:
+        return {**self.source.get("x-openstack", {}), **{key: self.source[key] for key in ("since", "until") if key in self.source}}
+
+    @functools.cached_property
     def request_media(self) -> tuple[str, ...]:
         return tuple(self.source.get("requestBody", {}).get("content", {}))
 
-    @property
+    @functools.cached_property
     def takes_stream(self) -> bool:
         """The body is not JSON: the coroutine reads it itself."""
         return bool(self.request_media) and not any("json" in media for media in self.request_media)
@@ -81,11 +85,11 @@ class Operation:
                 return self._schema(content["schema"], version)
         return None
 
-    @property
+    @functools.cached_property
     def body_required(self) -> bool:
         return bool(self.source.get("requestBody", {}).get("required"))
 
-    @property
+    @functools.cached_property
     def checks_body(self) -> bool:
         """The coroutine judges the body itself: the real service has sentences of its own for what is wrong with it."""
         return bool(self.source.get("x-checks-body"))
@@ -139,10 +143,6 @@ class Operation:
     def _schema(self, schema: Any, version: Version | None) -> dict[str, Any] | None:
         made = project(schema, version, self.doc["components"])
         return None if made is ABSENT else made
-
-
-def _bounds(source: dict[str, Any]) -> dict[str, Any]:
-    return {**source.get("x-openstack", {}), **{key: source[key] for key in ("since", "until") if key in source}}
 
 
 @functools.cache

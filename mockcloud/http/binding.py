@@ -118,15 +118,15 @@ class Binding(BaseRoute):
         raise LookupError(name)
 
     async def handle(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}  # ASGI: names in lower case
         incoming = _incoming(scope, headers, receive)
         runtime = self.service.runtime
         within = Scope(
             runtime.recorder, runtime.faults, self.service.name, runtime.settings.host, incoming.ids.request_id,
             incoming.ids.outgoing_id, _parent(),
         )  # fmt: skip
-        shown = {"method": incoming.method, "path": incoming.path, "query": incoming.query}
-        with span("http.server", f"{incoming.method} {incoming.path}", **shown).inside(within) as fact:
+        method, path = incoming.method, incoming.path
+        with span("http.server", f"{method} {path}", method=method, path=path, query=incoming.query).inside(within) as fact:
             answer = await self._answer(incoming, fact)
             await _send(answer, send, incoming.head)
 

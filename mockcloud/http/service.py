@@ -13,7 +13,6 @@ from sqlalchemy import MetaData
 from mockcloud.bus.base import Bus
 from mockcloud.clients import Clients, InProcess, ServiceLogin, Transport
 from mockcloud.clock import Clock
-from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
 from mockcloud.faults import Faults
 from mockcloud.http.policy import Policy
@@ -77,7 +76,7 @@ class Service:
     endpoints: list[Endpoint] = field(default_factory=list)  # served on the bus
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)  # run for as long as the cloud lives
     closing: list[Callable[[], None]] = field(default_factory=list)  # run when the cloud has stopped
-    authenticate: Callable[[Service, str], RequestContext | None] | None = None  # keystone alone knows tokens by itself
+    authenticate: Callable[[Service, str], dict[str, Any] | None] | None = None  # keystone alone knows what is in a token
     database: Database | None = None
 
     def __post_init__(self) -> None:

@@ -6,9 +6,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from mockcloud.context import RequestContext
 from mockcloud.db.engine import Transaction
-from mockcloud.http.auth import identity_of
 from mockcloud.http.service import Runtime, Service
 from mockcloud.keystone import (
     application_credentials,
@@ -46,14 +44,14 @@ def build(runtime: Runtime) -> Service:
     return service
 
 
-def authenticate(service: Service, token: str) -> RequestContext | None:
-    """The identity behind a token; None when it is not good."""
+def authenticate(service: Service, token: str) -> dict[str, Any] | None:
+    """What a token says; None when it is not good."""
     tokens: Tokens = service.parts[Tokens]
     try:
         _, body = tokens.validate(token)
     except TokenError:
         return None
-    return identity_of(body, None, RequestContext(""))
+    return body
 
 
 def seed(service: Service, data: dict[str, Any]) -> None:
