@@ -35,5 +35,6 @@ async def fetch_image(host: Host, ctx: RequestContext, image_ref: str | None) ->
 
 async def remake(host: Host, ctx: RequestContext, server: Json) -> None:
     """A guest that should be here and is not, from its image."""
+    host.lost.discard(server["uuid"])
     image = await fetch_image(host, ctx, server["image_ref"])
     await host.hypervisor.spawn(await describe(host, ctx, server, image))

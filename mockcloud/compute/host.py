@@ -21,6 +21,7 @@ from mockcloud.turns import Turns
 
 LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
+SHOULD_RUN = ("active", "resized", "rescued")
 UNREACHABLE = (PlacementFailed, EndpointDown, MessagingTimeout, RemoteError)
 
 
@@ -36,6 +37,7 @@ class Host:
         self.volumes = Volumes(component.clients, component.clock, component.host)
         self.placement = Placement(component.clients)
         self.turns = Turns()  # one at a time for each server
+        self.lost: set[str] = set()  # servers that should run and had no guest when this host came up
         self.tracker: Tracker | None = None
         self.provider = ""  # uuid of the compute node and of its resource provider
         self._disabled: bool | None = None  # as placement was told last
@@ -60,7 +62,10 @@ class Host:
         self.tracker = Tracker(capacity)
         self.volumes.initiator, self.volumes.host_ip = capacity.initiator, capacity.host_ip
         self.images.folder = capacity.image_folder
+        guests = await self.hypervisor.power_states()
         for instance in await self.conductor.instances_here(ctx):
+            if instance["uuid"] not in guests and instance["task_state"] is None and instance["vm_state"] in SHOULD_RUN:
+                self.lost.add(instance["uuid"])
             if instance["vm_state"] not in ("building", "error", "shelved_offloaded"):
                 self.usage.shares[instance["uuid"]] = share(instance["flavor"], not instance["image_ref"])
         row = await self.conductor.save_node(ctx, self.node, self.usage.node_values())

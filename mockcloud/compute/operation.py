@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from mockcloud.compute import guests
 from mockcloud.compute.errors import is_overtaken
 from mockcloud.compute.host import Host
 from mockcloud.context import RequestContext
@@ -29,6 +30,8 @@ async def operation(
     async with host.turns.of(uuid):
         await conductor.start_event(ctx, uuid, event)
         try:
+            if uuid in host.lost and not deletes:
+                await guests.remake(host, ctx, instance)
             yield
         except Exception as error:
             if is_overtaken(error):

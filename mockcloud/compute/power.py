@@ -73,7 +73,7 @@ class PowerChanges:
         try:
             await self._host.hypervisor.power(instance["uuid"], action)
         except InstanceNotFound:
-            if action not in (Power.ON, Power.HARD_REBOOT):
+            if action not in (Power.ON, Power.HARD_REBOOT, Power.UNPAUSE, Power.RESUME):
                 raise
             server = await self._conductor.instance(ctx, instance["uuid"])
             await guests.remake(self._host, ctx, server or instance)

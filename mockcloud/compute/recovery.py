@@ -11,14 +11,13 @@ from mockcloud.compute import guests
 from mockcloud.compute.build import ON_THE_WAY
 from mockcloud.compute.drivers.base import Power, PowerState
 from mockcloud.compute.errors import is_overtaken
-from mockcloud.compute.host import Host
+from mockcloud.compute.host import SHOULD_RUN, Host
 from mockcloud.compute.operation import fail
 from mockcloud.compute.termination import Terminations
 from mockcloud.context import RequestContext, service_context
 
 LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
-SHOULD_RUN = ("active", "resized", "rescued")
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 

@@ -11,7 +11,7 @@ import traceback
 from typing import Any
 
 from mockcloud.compute import devices, guests
-from mockcloud.compute.drivers.base import Power, PowerState
+from mockcloud.compute.drivers.base import InstanceNotFound, Power, PowerState
 from mockcloud.compute.errors import UnableToMigrateToSelf
 from mockcloud.compute.host import UNREACHABLE, Host
 from mockcloud.compute.operation import operation
@@ -182,7 +182,10 @@ class Resizes:
             forgotten = {"old_flavor": None, "new_flavor": None}
             await self._conductor.save(ctx, uuid, {"flavor": old, **sizes, **forgotten}, "resize_reverting")
             server = await self._come_here(ctx, uuid)
-            await hypervisor.take_back(uuid)
+            try:
+                await hypervisor.take_back(uuid)
+            except InstanceNotFound:  # lost with its hypervisor
+                await guests.remake(self._host, ctx, server)
             vm_state = "stopped" if server["old_vm_state"] == "stopped" else "active"
             if vm_state == "active":
                 await hypervisor.power(uuid, Power.ON)
