@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,6 +64,7 @@ class Database:
         metadata.create_all(self.engine)
         _record_statements(self.engine, name)
         self._connection = self.engine.connect()
+        self._close = weakref.finalize(self, _close, self._connection)  # also for a cloud that is never stopped
         self._statements = Transaction(self._connection)
         self.commits = 0
 
@@ -95,8 +97,7 @@ class Database:
         self.engine.dispose()
 
     def close(self) -> None:
-        self._connection.close()
-        self.engine.dispose()
+        self._close()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -107,6 +108,11 @@ def _names(*keys: str) -> list[str]:
 
 def _dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _close(connection: Connection) -> None:
+    connection.close()
+    connection.engine.dispose()
 
 
 def _engine(url: str) -> Engine:
