@@ -202,30 +202,26 @@ def describe_sql(statement: str) -> tuple[str, tuple[str, ...]]:
     return (words[0].upper() if words else "", tuple(dict.fromkeys(_TABLE.findall(statement))))
 
 
-def sql_started(info: dict[str, Any], database: str, statement: str) -> None:
+def sql_started(database: str, statement: str) -> Fact | None:
+    """A fact for every statement that has to do with a table."""
     scope = _scope.get()
-    info["fact"] = None
-    if scope is not None:
-        verb, tables = describe_sql(statement)
-        if tables:
-            attributes = {"database": database, "verb": verb, "tables": tables}
-            info["fact"] = scope.recorder.start("db", f"{verb} {tables[0]}", scope, attributes)
+    if scope is None:
+        return None
+    verb, tables = describe_sql(statement)
+    if not tables:
+        return None
+    return scope.recorder.start("db", f"{verb} {tables[0]}", scope, {"database": database, "verb": verb, "tables": tables})
 
 
-def sql_executed(info: dict[str, Any], rows: int) -> None:
-    fact: Fact | None = info.pop("fact", None)
+def sql_ended(fact: Fact | None, rows: int, error: BaseException | None = None) -> None:
+    """`rows`: how many were written."""
     scope = _scope.get()
     if fact is not None and scope is not None:
         if fact.attributes["verb"] != "SELECT":
             fact.attributes["rows"] = rows
+        if error is not None:
+            fact.attributes["error"] = type(error).__name__
         scope.recorder.finish(fact)
-
-
-def sql_failed(info: dict[str, Any], error: BaseException) -> None:
-    fact: Fact | None = info.get("fact")
-    if fact is not None:
-        fact.attributes["error"] = type(error).__name__
-        sql_executed(info, 0)
 
 
 def step(number: int) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:

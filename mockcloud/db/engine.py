@@ -13,32 +13,60 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, ExceptionContext, Executable, MetaData, Table, create_engine, event, insert
+from sqlalchemy import Connection, Engine, ExceptionContext, Executable, Insert, MetaData, Table, create_engine, event, insert
 from sqlalchemy.pool import StaticPool
 
-from mockcloud.trace import sql_executed, sql_failed, sql_started
+from mockcloud.db.prepared import Plan, Prepared
+from mockcloud.trace import sql_ended, sql_started
 
 Row = dict[str, Any]
 
 
 class Transaction:
-    """Statements of one transaction. Rows are plain dicts by column name."""
+    """Statements of one transaction. Rows are plain dicts by column name; `values` are for the parameters of a prepared one."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, database: str) -> None:
+        self._connection, self._database = connection, database
+        self._plans: dict[Prepared, Plan] = {}
+        self._inserts: dict[Table, Insert] = {}
 
-    def one(self, statement: Executable) -> Row | None:
+    def one(self, statement: Executable | Prepared, **values: Any) -> Row | None:
+        if isinstance(statement, Prepared):
+            return next(iter(self._run(statement, values, 1)), None)
         result = self._connection.execute(statement)
         row = result.first()
         return None if row is None else dict(zip(_names(*result.keys()), row, strict=True))
 
-    def all(self, statement: Executable) -> list[Row]:
+    def all(self, statement: Executable | Prepared, **values: Any) -> list[Row]:
+        if isinstance(statement, Prepared):
+            return self._run(statement, values)
         result = self._connection.execute(statement)
         names = _names(*result.keys())
         return [dict(zip(names, row, strict=True)) for row in result]
 
-    def scalar(self, statement: Executable) -> Any:
+    def scalar(self, statement: Executable | Prepared, **values: Any) -> Any:
+        if isinstance(statement, Prepared):
+            row = self.one(statement, **values)
+            return None if row is None else next(iter(row.values()))
         return self._connection.execute(statement).scalar()
+
+    def _run(self, statement: Prepared, values: Row, most: int = 0) -> list[Row]:
+        """Its rows; with `most`, no more than that."""
+        if (plan := self._plans.get(statement)) is None:
+            plan = self._plans[statement] = statement.plan(self._connection.dialect)
+        parameters = plan.parameters(values)
+        fact = sql_started(self._database, plan.sql)
+        cursor = self._connection.connection.cursor()
+        try:
+            cursor.execute(plan.sql, parameters)
+            found = cursor.fetchmany(most) if most else cursor.fetchall()
+        except Exception as error:
+            sql_ended(fact, 0, error)
+            raise
+        finally:
+            cursor.close()
+        sql_ended(fact, 0)
+        return [plan.row(row) for row in found]
 
     def execute(self, statement: Executable) -> int:
         """Runs a write; how many rows it touched."""
@@ -46,7 +74,9 @@ class Transaction:
 
     def insert(self, table: Table, **values: Any) -> Any:
         """Inserts one row; the first column of its primary key."""
-        result = self._connection.execute(insert(table).values(**values))
+        if (statement := self._inserts.get(table)) is None:
+            statement = self._inserts[table] = insert(table)
+        result = self._connection.execute(statement, values)
         return result.inserted_primary_key[0] if result.inserted_primary_key else None
 
 
@@ -65,7 +95,7 @@ class Database:
         _record_statements(self.engine, name)
         self._connection = self.engine.connect()
         self._close = weakref.finalize(self, _close, self._connection)  # also for a cloud that is never stopped
-        self._statements = Transaction(self._connection)
+        self._statements = Transaction(self._connection, name)
         self.commits = 0
 
     @contextlib.contextmanager
@@ -81,14 +111,14 @@ class Database:
             raise
         self.commits += 1
 
-    def one(self, statement: Executable) -> Row | None:
-        return self._statements.one(statement)
+    def one(self, statement: Executable | Prepared, **values: Any) -> Row | None:
+        return self._statements.one(statement, **values)
 
-    def all(self, statement: Executable) -> list[Row]:
-        return self._statements.all(statement)
+    def all(self, statement: Executable | Prepared, **values: Any) -> list[Row]:
+        return self._statements.all(statement, **values)
 
-    def scalar(self, statement: Executable) -> Any:
-        return self._statements.scalar(statement)
+    def scalar(self, statement: Executable | Prepared, **values: Any) -> Any:
+        return self._statements.scalar(statement, **values)
 
     def clear(self) -> None:
         """Drops every table, and is closed."""
@@ -147,13 +177,13 @@ def _record_statements(engine: Engine, database: str) -> None:
 
     @event.listens_for(engine, "before_cursor_execute")
     def before(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        sql_started(connection.info, database, statement)
+        connection.info["fact"] = sql_started(database, statement)
 
     @event.listens_for(engine, "after_cursor_execute")
     def after(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        sql_executed(connection.info, cursor.rowcount)
+        sql_ended(connection.info.pop("fact", None), cursor.rowcount)
 
     @event.listens_for(engine, "handle_error")
     def failed(context: ExceptionContext) -> None:
         if context.connection is not None:
-            sql_failed(context.connection.info, context.original_exception)
+            sql_ended(context.connection.info.pop("fact", None), 0, context.original_exception)
