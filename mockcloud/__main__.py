@@ -112,6 +112,8 @@ def _up(options: argparse.Namespace) -> int:
     try:
         asyncio.run(serve(settings, ready))
     except PortTaken as error:
+        if settings.ports == "classic":
+            raise Usage(f"{error}. Stop what listens there, or take --ports single, where one free port is enough.") from error
         raise Usage(f"{error}. Choose another port with --port, or --port 0 for any free one.") from error
     finally:
         gc.enable()

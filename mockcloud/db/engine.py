@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import Connection, Engine, ExceptionContext, Executable, Insert, MetaData, Table, create_engine, event, insert
 from sqlalchemy.pool import StaticPool
 
+from mockcloud.db.patterns import regexp
 from mockcloud.db.prepared import Plan, Prepared
 from mockcloud.trace import sql_ended, sql_started
 
@@ -164,6 +165,7 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(engine: Engine, durable: bool) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
+        connection.create_function("regexp", 2, regexp, deterministic=True)
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
         if durable:

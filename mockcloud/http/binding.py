@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -29,6 +30,7 @@ from mockcloud.http.context import Context
 from mockcloud.http.errors import (
     ApiError,
     Asked,
+    BodyTooLarge,
     Gone,
     InternalError,
     NotImplementedHere,
@@ -74,9 +76,17 @@ class Incoming:
     ids: RequestContext
     version: Version | None = None
     head: bool = False
+    max_body: float = math.inf  # bytes that a JSON body may have
 
     async def body(self) -> bytes:
-        return b"".join([chunk async for chunk in self.stream()])
+        """Raises BodyTooLarge as soon as that is known."""
+        chunks, size = [], 0
+        async for chunk in self.stream():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.max_body:
+                raise BodyTooLarge("Request is too large.")
+        return b"".join(chunks)
 
     async def stream(self) -> AsyncIterator[bytes]:
         more = True
@@ -120,6 +130,7 @@ class Binding(BaseRoute):
     async def handle(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}  # ASGI: names in lower case
         incoming = _incoming(scope, headers, receive)
+        incoming.max_body = self._info.get("max_body", math.inf)
         runtime = self.service.runtime
         within = Scope(
             runtime.recorder, runtime.faults, self.service.name, runtime.settings.host, incoming.ids.request_id,

@@ -91,6 +91,10 @@ class UnsupportedMediaType(ApiError):
     status = 415
 
 
+class BodyTooLarge(TooLarge):
+    """413 as the middleware before nova, cinder and keystone words it: WebOb's, whatever the service's own form."""
+
+
 class RangeNotSatisfiable(ApiError):
     status = 416
 
@@ -187,6 +191,12 @@ def _middleware(error: ApiError, asked: Asked) -> Rendered:
     return JSON, orjson.dumps({"error": {"code": error.status, "title": reason(error.status), "message": message}})
 
 
+def _sizelimit(error: ApiError, asked: Asked) -> Rendered:
+    media, body = webob.write(error.status, reason(error.status), error.message, "", asked.accept)
+    return media, body.encode()
+
+
+BEFORE: dict[type[ApiError], Callable[[ApiError, Asked], Rendered]] = {TokenRefused: _middleware, BodyTooLarge: _sizelimit}
 DIALECTS: dict[str, Callable[[ApiError, Asked], Rendered]] = {
     "keystone": _keystone,
     "nova": _nova,
@@ -199,4 +209,4 @@ DIALECTS: dict[str, Callable[[ApiError, Asked], Rendered]] = {
 
 def render(service: str, error: ApiError, asked: Asked) -> Rendered:
     """The media type and body of an error in a service's own words."""
-    return (_middleware if isinstance(error, TokenRefused) else DIALECTS[service])(error, asked)
+    return (BEFORE.get(type(error)) or DIALECTS[service])(error, asked)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Any
 
 from sqlalchemy import Select, delete, or_, select, update
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.patterns import BadPattern, matcher
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict
 from mockcloud.http.reply import Json, Query
@@ -134,8 +134,8 @@ def _number(name: str, value: str) -> int:
 
 def _pattern(text: str) -> str:
     try:
-        re.compile(text)
-    except re.error as error:
+        matcher(text)
+    except BadPattern as error:
         raise BadRequest(f"Invalid name filter [{text}]: {error}") from None
     return text
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +10,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, String, and_, cast, not_, or_, select
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.patterns import BadPattern, matcher
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Forbidden
 from mockcloud.http.reply import Query
@@ -162,16 +161,15 @@ def _like(name: str, column: str) -> Callable[[str], ColumnElement[bool]]:
 
 def check_pattern(name: str, pattern: str) -> None:
     try:
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # what users' patterns will mean one day
-            re.compile(pattern)
-    except re.error:
-        raise BadRequest(f"Invalid input for query parameters {name}. Value: {pattern}. '{pattern}' is not a 'regex'") from None
+        matcher(pattern)
+    except BadPattern as error:
+        raise BadRequest(f"Invalid input for query parameters {name}. Value: {pattern}. {error}") from None
 
 
 def _config_drive(text: str) -> ColumnElement[bool]:
     """The real column is text: `True` or nothing."""
     check_pattern("config_drive", text)
-    return instances.c.config_drive.is_(re.search(text, "True") is not None) if text else instances.c.id.is_not(None)
+    return instances.c.config_drive.is_(matcher(text)("True")) if text else instances.c.id.is_not(None)
 
 
 def _has_tag(tag: str) -> ColumnElement[bool]:
@@ -222,4 +220,4 @@ def address_patterns(ctx: Context, query: Query) -> dict[int, str]:
 def has_address(row: Row, patterns: Mapping[int, str]) -> bool:
     subnets = [subnet for vif in row["network_info"] for subnet in vif["network"]["subnets"]]
     ips = [ip for subnet in subnets for ip in subnet["ips"]]
-    return any(ip["version"] in patterns and re.match(patterns[ip["version"]], ip["address"]) for ip in ips)
+    return any(ip["version"] in patterns and matcher(f"^(?:{patterns[ip['version']]})")(ip["address"]) for ip in ips)

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import specs
+from mockcloud import server
 from mockcloud.__main__ import main
 
 TIMEOUT = 60
@@ -96,6 +97,14 @@ def test_a_taken_port_is_named_with_the_way_out(capsys):
         port = taken.getsockname()[1]
         said = fails(capsys, "up", "--port", str(port))
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use. Choose another port with --port" in said
+
+
+def test_a_taken_classic_port_is_named_with_another_way_out(capsys, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setitem(server.PORTS, "neutron", port)
+        said = fails(capsys, "up", "--ports", "classic")
+    assert re.search(r"cannot listen on 127\.0\.0\.1:\d+: Address already in use\. .*--ports single", said)
 
 
 @pytest.mark.parametrize(

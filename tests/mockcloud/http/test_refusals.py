@@ -212,3 +212,18 @@ async def test_what_nobody_expected_is_a_500_in_the_services_own_form_and_never_
     assert "Unexpected API Error" in answer.json()["computeFault"]["message"]
     assert b"secret detail" not in answer.content
     assert "TypeError" in caplog.text or "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("service", "path"), [("nova", "/v2.1/os-keypairs"), ("cinder", "/v3/volumes"), ("keystone", "/v3/auth/tokens")], ids=str
+)
+async def test_a_body_larger_than_the_middleware_lets_through_is_refused_unread(make_cloud, service, path):
+    cloud = await make_cloud()
+    member = client(cloud, "member")
+    await member.login()
+    for size, status in ((114_688, 400), (114_689, 413)):
+        answer = await member.post(service, path, content=b'{"x":"' + b"x" * (size - 8) + b'"}')
+        assert answer.status == status
+    assert answer.json() == {
+        "message": "Request is too large.<br /><br />\n\n\n", "code": "413 Request Entity Too Large", "title": "Request Entity Too Large",
+    }  # fmt: skip

@@ -298,6 +298,7 @@ BAD_LISTS = [  # query, who, version, status, message
     ({"changes-since": "yesterday"}, "member", LATEST, 400, "Invalid input for query parameters changes-since. Value: yesterday. …"),
     ({"changes-since": "0001-01-01T00:00:00+23:00"}, "member", LATEST, 400, "Invalid input for query parameters changes-since. …"),
     ({"name": "("}, "member", LATEST, 400, "Invalid input for query parameters name. Value: (. '(' is not a 'regex'"),
+    ({"name": "(?=a)"}, "member", LATEST, 400, "Invalid input for query parameters name. Value: (?=a). '(?=a)' is not a 'regex'"),
     ({"ip": "["}, "member", LATEST, 400, "Invalid input for query parameters ip. Value: [. '[' is not a 'regex'"),
 ]
 
