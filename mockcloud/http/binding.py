@@ -79,13 +79,15 @@ class Incoming:
     max_body: float = math.inf  # bytes that a JSON body may have
 
     async def body(self) -> bytes:
-        """Raises BodyTooLarge as soon as that is known."""
-        chunks, size = [], 0
+        """Raises BodyTooLarge, after its end: who is answered before has the connection closed in the middle of sending."""
+        chunks: list[bytes] = []
+        size = 0
         async for chunk in self.stream():
-            chunks.append(chunk)
             size += len(chunk)
-            if size > self.max_body:
-                raise BodyTooLarge("Request is too large.")
+            if size <= self.max_body:
+                chunks.append(chunk)
+        if size > self.max_body:
+            raise BodyTooLarge("Request is too large.")
         return b"".join(chunks)
 
     async def stream(self) -> AsyncIterator[bytes]:
