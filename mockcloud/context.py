@@ -37,14 +37,13 @@ class RequestContext:
         return self.global_request_id or self.request_id
 
     def to_dict(self) -> dict[str, Any]:
-        fields = dataclasses.asdict(self)
+        fields = {name: getattr(self, name) for name in NAMES}
         fields["auth_token"] = fields.pop("token")
         return fields
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> RequestContext:
-        known = {f.name for f in dataclasses.fields(cls)}
-        values = {name: value for name, value in fields.items() if name in known}
+        values = {name: fields[name] for name in NAMES if name in fields}
         values["token"] = fields.get("auth_token", "")
         values["roles"] = tuple(fields.get("roles", ()))
         values["service_roles"] = tuple(fields.get("service_roles", ()))
@@ -70,6 +69,9 @@ class RequestContext:
         """keystone's `token.domain.id` and `token.project.domain.id`, there only where there is one: None would equal None."""
         found: dict[str, Any] = {"domain": {"id": self.domain_id}} if self.domain_id else {}
         return found | ({"project": {"domain": {"id": self.project_domain_id}}} if self.project_domain_id else {})
+
+
+NAMES = tuple(field.name for field in dataclasses.fields(RequestContext))
 
 
 def service_context(name: str, request_id: str = "") -> RequestContext:

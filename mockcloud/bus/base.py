@@ -7,6 +7,7 @@ A message on the wire is `{"oslo.version": "2.0", "oslo.message": "<json>"}`; in
 
 from __future__ import annotations
 
+import functools
 import inspect
 import traceback
 import uuid
@@ -188,6 +189,11 @@ class Incoming:
             await self._send(reply)
 
 
+@functools.lru_cache(maxsize=512)
+def _takes_incoming(function: Callable[..., Any]) -> bool:
+    return "incoming" in inspect.signature(function).parameters
+
+
 async def dispatch(endpoint: object, ctx: RequestContext, incoming: Incoming) -> None:
     """Runs the endpoint's method and answers; what a cast raises is raised here."""
     message = incoming.message
@@ -195,7 +201,7 @@ async def dispatch(endpoint: object, ctx: RequestContext, incoming: Incoming) ->
     try:
         if method is None:
             raise RemoteError("UnsupportedVersion", f"Endpoint does not support RPC method {message.method}")
-        extra = {"incoming": incoming} if "incoming" in inspect.signature(method).parameters else {}
+        extra = {"incoming": incoming} if _takes_incoming(getattr(method, "__func__", method)) else {}
         value = await method(ctx, **extra, **message.args)
     except Exception as error:
         if incoming.answered:
