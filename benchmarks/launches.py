@@ -6,16 +6,18 @@ import asyncio
 import time
 from typing import Any
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, select
 
 from mockcloud.clients import InProcess
 from mockcloud.cloud import Cloud
 from mockcloud.db.engine import Database
+from mockcloud.db.prepared import Prepared
 from mockcloud.nova.tables import instances
 from mockcloud.testing.client import Client, client
 
 METADATA = MetaData()
 ROWS = Table("rows", METADATA, Column("id", Integer, primary_key=True), Column("text", String(200)))
+STATE = Prepared(select(instances.c.vm_state).where(instances.c.uuid == bindparam("server_id")))
 LIMITS = {"instances": -1, "cores": -1, "ram": -1}
 
 
@@ -56,8 +58,7 @@ class Launcher:
 
     async def _active(self, server_id: str) -> None:
         """Looks at the row: asking the API over and over would cost more than the launch."""
-        state = select(instances.c.vm_state).where(instances.c.uuid == server_id)
-        while (found := self.cloud.services["nova"].db.scalar(state)) != "active":
+        while (found := self.cloud.services["nova"].db.scalar(STATE, server_id=server_id)) != "active":
             if found == "error":
                 raise RuntimeError(f"server {server_id} is in ERROR")
             await asyncio.sleep(0.002)

@@ -37,7 +37,7 @@ from mockcloud.http.errors import (
     render,
 )
 from mockcloud.http.microversion import Microversions
-from mockcloud.http.reply import Query, Reply
+from mockcloud.http.reply import Query, Reply, Stored
 from mockcloud.http.routing import Match, Routes
 from mockcloud.http.service import Service, Violation
 from mockcloud.http.validation import Contract, Invalid
@@ -313,22 +313,28 @@ class Binding(BaseRoute):
         if isinstance(reply.body, bytes):
             headers.setdefault("Content-Type", reply.media or "application/octet-stream")
             return Answer(status, headers, reply.body)
+        if reply.body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        stored = reply.body if isinstance(reply.body, Stored) and self._microversions is None else None
+        if stored is not None and stored.encoded is not None:
+            return Answer(status, headers, stored.encoded)
         body = contract.cut(status, reply.body)
         data = b"" if body is None else orjson.dumps(body, default=str)
-        self._verify(contract, operation, incoming, status, body, data)
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
+        if self._verified(contract, operation, incoming, status, body) and stored is not None:
+            stored.encoded = data
         return Answer(status, headers, data)
 
-    def _verify(self, contract: Contract, operation: Operation, incoming: Incoming, status: int, body: Any, data: bytes) -> None:
+    def _verified(self, contract: Contract, operation: Operation, incoming: Incoming, status: int, body: Any) -> bool:
+        """Whether the answer is as documented; what is not is counted, and refused in a strict cloud."""
         problem = contract.check_answer(status, body)
         if problem is None:
-            return
+            return True
         violation = Violation(self.service.name, operation.id, status, problem, incoming.ids.request_id)
         self.service.runtime.violations.append(violation)
         log.warning("%s: the answer of %s is not as documented: %s", self.service.name, operation.id, problem)
         if self.service.settings.strict:
             raise AssertionError(f"{operation.id} at {incoming.version}: {problem}")
+        return False
 
     def _refuse(self, error: ApiError, incoming: Incoming) -> Answer:
         asked = Asked(incoming.ids.request_id, incoming.headers.get("accept", ""), incoming.version or (0, 0))

@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Select, Table, and_, or_
 
 from mockcloud.db.engine import Row, Transaction
 
-
 MOST = 2**31  # rows: a database counts no further
 
 

@@ -17,6 +17,14 @@ class Query(dict[str, Any]):
         self.extra: dict[str, list[str]] = dict(extra or {})
 
 
+class Stored(dict[str, Any]):
+    """A JSON body that one operation answers again and again: it is checked and encoded the first time. Nobody may change it."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        super().__init__(body)
+        self.encoded: bytes | None = None
+
+
 @dataclass(slots=True)
 class Reply:
     """An answer whose status or headers are chosen by the coroutine. `status` None: the document's only successful one."""

@@ -82,7 +82,7 @@ def _allow(ctx: Context, rule: str, user_id: str) -> None:
 
 def _refuse_restricted(ctx: Context) -> None:
     """A program that was given a part of a user's rights makes itself no further ones, unless it is trusted to."""
-    payload, _ = ctx.part(Tokens).validate(ctx.token)
+    payload = ctx.part(Tokens).validate(ctx.token).payload
     used = payload.application_credential_id
     if used and not ctx.db.scalar(select(table.c.unrestricted).where(table.c.id == used)):
         raise Forbidden(
@@ -107,7 +107,7 @@ def _find(tx: Transaction, user_id: str, credential_id: str) -> Row:
 
 def _roles(ctx: Context, tx: Transaction, asked: list[dict[str, Any]] | None) -> list[str]:
     """Ids of the roles asked for with those they imply, all of them in the caller's token; without a wish, the token's."""
-    _, token = ctx.part(Tokens).validate(ctx.token, within=tx)
+    token = ctx.part(Tokens).validate(ctx.token, within=tx).body
     held = {role["id"] for role in token.get("roles", ())}
     if not asked:
         return sorted(held)

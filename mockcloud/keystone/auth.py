@@ -16,7 +16,7 @@ from mockcloud.keystone.credentials import Principal, authenticate, check_method
 from mockcloud.keystone.projects import project_view
 from mockcloud.keystone.scopes import named_scope, wanted_scope
 from mockcloud.keystone.tables import domains, projects
-from mockcloud.keystone.tokens import Payload, TokenError, Tokens
+from mockcloud.keystone.tokens import TokenError, Tokens, Valid
 from mockcloud.trace import step
 
 
@@ -57,10 +57,11 @@ async def _issue(ctx: Context, principal: Principal, scope: str, scope_id: str) 
 
 
 async def show_token(ctx: Context, headers: Mapping[str, str], query: Query) -> Reply:
-    _, body = _subject(ctx, headers, "identity:validate_token", _is_true(query.get("allow_expired")))
+    subject = _subject(ctx, headers, "identity:validate_token", _is_true(query.get("allow_expired")))
+    answer: Json = subject.answer
     if "nocatalog" in query:
-        body = {name: value for name, value in body.items() if name != "catalog"}
-    return Reply({"token": body}, headers={"X-Subject-Token": headers["x-subject-token"]})
+        answer = {"token": {name: value for name, value in subject.body.items() if name != "catalog"}}
+    return Reply(answer, headers={"X-Subject-Token": headers["x-subject-token"]})
 
 
 async def check_token(ctx: Context, headers: Mapping[str, str], query: Query) -> Reply:
@@ -69,11 +70,10 @@ async def check_token(ctx: Context, headers: Mapping[str, str], query: Query) ->
 
 
 async def revoke_token(ctx: Context, headers: Mapping[str, str]) -> None:
-    payload, _ = _subject(ctx, headers, "identity:revoke_token")
-    ctx.part(Tokens).revoke(payload)
+    ctx.part(Tokens).revoke(_subject(ctx, headers, "identity:revoke_token").payload)
 
 
-def _subject(ctx: Context, headers: Mapping[str, str], rule: str, allow_expired: bool = False) -> tuple[Payload, dict[str, Any]]:
+def _subject(ctx: Context, headers: Mapping[str, str], rule: str, allow_expired: bool = False) -> Valid:
     """The token that X-Subject-Token names: 404 unless it is good; 403 unless it is the caller's own or he may look."""
     subject = headers.get("x-subject-token", "")
     if not subject:
@@ -81,12 +81,13 @@ def _subject(ctx: Context, headers: Mapping[str, str], rule: str, allow_expired:
             raise _forbidden(rule)
         raise NotFound("No token in the request")
     try:
-        payload, body = ctx.part(Tokens).validate(subject, allow_expired)
+        valid: Valid = ctx.part(Tokens).validate(subject, allow_expired)
     except TokenError as error:
         raise NotFound("Failed to validate token") from error
-    if not ctx.can(rule, {"target.token.user_id": payload.user_id, "user_id": payload.user_id}):
+    user_id = valid.payload.user_id
+    if not ctx.can(rule, {"target.token.user_id": user_id, "user_id": user_id}):
         raise _forbidden(rule)
-    return payload, body
+    return valid
 
 
 def _forbidden(rule: str) -> Forbidden:

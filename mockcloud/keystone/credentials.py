@@ -81,7 +81,7 @@ def _by_password(tx: Transaction, tokens: Tokens, given: Json, now: datetime) ->
 def _by_token(tx: Transaction, tokens: Tokens, given: Json, now: datetime) -> Principal:
     """The user of a token at hand: rescoping. 404 for a token that is none, as keystone has it."""
     try:
-        payload, _ = tokens.validate(given["id"], within=tx)
+        payload = tokens.validate(given["id"], within=tx).payload
     except TokenError as error:
         raise NotFound("Failed to validate token") from error
     if payload.application_credential_id:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, event, or_, select
 
 from mockcloud.clock import Clock
 from mockcloud.db.engine import Database, Row, Transaction
+from mockcloud.http.reply import Stored
 from mockcloud.keystone import roles_of
 from mockcloud.keystone.catalog import build_catalog
 from mockcloud.keystone.tables import application_credentials, domains, fernet_keys, projects, revocation_events, users
@@ -60,6 +61,15 @@ class Payload:
         return cls(user, tuple(methods), scope, scope_id, issued, expires, tuple(audit_ids), credential)
 
 
+@dataclass(frozen=True, slots=True)
+class Valid:
+    """A good token: what is inside it, what it says, and that as the answer to who asks for it."""
+
+    payload: Payload
+    body: Body
+    answer: Stored
+
+
 class Tokens:
     """Issues and validates. Answers are kept until any write to keystone's database."""
 
@@ -69,7 +79,7 @@ class Tokens:
         self._db, self._clock, self._life, self._window = db, clock, life, window
         self._fernet = Fernet(_key(db))
         self._revision = 0
-        self._kept: OrderedDict[str, tuple[int, Payload, Body]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[int, Valid]] = OrderedDict()
         event.listen(db.engine, "after_cursor_execute", self._written)
 
     def _written(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
@@ -102,21 +112,20 @@ class Tokens:
         text = self._fernet.encrypt(payload.encode()).decode().rstrip("=")
         return text, body
 
-    def validate(self, text: str, allow_expired: bool = False, within: Transaction | None = None) -> tuple[Payload, Body]:
+    def validate(self, text: str, allow_expired: bool = False, within: Transaction | None = None) -> Valid:
         """Raises TokenError for anything that is not a good token now. `within`: a transaction that is already open."""
-        kept = self._kept.get(text)
-        if kept is not None and kept[0] == self._revision:
-            payload, body = kept[1], kept[2]
-        else:
+        revision, valid = self._kept.get(text, (-1, None))
+        if valid is None or revision != self._revision:
             payload = self._open(text)
             body = self._body(payload, within)
-            self._kept[text] = (self._revision, payload, body)
+            valid = Valid(payload, body, Stored({"token": body}))
+            self._kept[text] = (self._revision, valid)
             if len(self._kept) > self.KEPT:
                 self._kept.popitem(last=False)
         grace = self._window if allow_expired else 0
-        if self._clock.time() >= payload.expires + grace:
+        if self._clock.time() >= valid.payload.expires + grace:
             raise TokenError("expired")
-        return payload, body
+        return valid
 
     def _open(self, text: str) -> Payload:
         try:

@@ -6,7 +6,7 @@ import pytest
 
 from mockcloud.cloud import Cloud
 from mockcloud.http.binding import Handler
-from mockcloud.http.reply import Reply
+from mockcloud.http.reply import Reply, Stored
 from mockcloud.settings import Settings
 from mockcloud.testing.client import client
 
@@ -65,3 +65,20 @@ async def test_a_wrong_answer_with_a_secret_in_it_is_counted_without_the_secret(
     _, (violation,) = await answered(False, [{"secret": "hunter2"}])
     assert violation.message == "at the root: a value with a secret in it breaks 'type'"
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize(("value", "good"), [({"catalog": [], "links": {"self": "http://x"}}, True), ({"catalog": 7}, False)])
+async def test_a_stored_answer_is_judged_once_and_a_wrong_one_every_time(value, good, caplog):
+    cloud = Cloud(Settings(), ("keystone",))
+    stored = Stored(value)
+
+    async def show_auth_catalog(ctx):
+        return stored
+
+    cloud.apps["keystone"].router.routes[-1]._handlers["show_auth_catalog"] = Handler(show_auth_catalog, frozenset())
+    await cloud.start()
+    answers = [await client(cloud, "member").get("keystone", "/v3/auth/catalog") for _ in range(2)]
+    await cloud.stop()
+    assert [(answer.json(), answer.headers["content-type"]) for answer in answers] == [(value, "application/json")] * 2
+    assert (stored.encoded == answers[0].content) is good
+    assert len(cloud.violations) == (0 if good else 2)
