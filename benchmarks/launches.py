@@ -1,4 +1,4 @@
-"""Launches in one process: of servers in a cloud, and of nothing, with as many exchanges and commits."""
+"""Launches in one process, each with image, network and volume."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import asyncio
 import time
 from typing import Any
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, select
+from sqlalchemy import bindparam, select
 
-from mockcloud.clients import InProcess
 from mockcloud.cloud import Cloud
-from mockcloud.db.engine import Database
 from mockcloud.db.prepared import Prepared
 from mockcloud.nova.tables import instances
 from mockcloud.testing.client import Client, client
 
-METADATA = MetaData()
-ROWS = Table("rows", METADATA, Column("id", Integer, primary_key=True), Column("text", String(200)))
 STATE = Prepared(select(instances.c.vm_state).where(instances.c.uuid == bindparam("server_id")))
 LIMITS = {"instances": -1, "cores": -1, "ram": -1}
 
@@ -61,7 +57,7 @@ class Launcher:
         while (found := self.cloud.services["nova"].db.scalar(STATE, server_id=server_id)) != "active":
             if found == "error":
                 raise RuntimeError(f"server {server_id} is in ERROR")
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.0005)
 
     async def _until(self, service: str, path: str, key: str, status: str) -> None:
         while True:
@@ -83,27 +79,3 @@ async def _sent(request: Any) -> Any:
 def commits(cloud: Cloud) -> int:
     """How many transactions its services have committed until now."""
     return sum(service.database.commits for service in cloud.services.values() if service.database)
-
-
-async def floor(exchanges: int, transactions: int, rounds: int) -> list[float]:
-    """Seconds of as many bare exchanges and one-row commits, sorted."""
-
-    async def bare(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": b"{}"})
-
-    transport = InProcess()
-    transport.apps["bare"] = bare
-    database = Database("floor", METADATA)
-    taken = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        for _ in range(exchanges):
-            await transport.send("GET", "http://bare/v1/thing", {"X-Auth-Token": "t"}, b"", False)
-        for _ in range(transactions):
-            with database.transaction() as tx:
-                tx.insert(ROWS, text="a row")
-        taken.append(time.perf_counter() - began)
-    database.close()
-    return sorted(taken)

@@ -24,7 +24,7 @@ SERVERS = 1000
 
 async def main() -> None:
     """Prints one line of JSON for the measuring process, and serves until its standard input closes."""
-    async with serving(Settings(port=0)) as cloud:
+    async with serving(Settings(port=0, token_cache_time=int(sys.argv[1]))) as cloud:
         launcher = Launcher(cloud)
         await launcher.prepare()
         await launcher.launch(await launcher.volume())

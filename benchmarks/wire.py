@@ -1,13 +1,25 @@
-"""The least client that can be: one connection, one request at a time."""
+"""Clients of one connection, one request at a time."""
 
 from __future__ import annotations
 
 import socket
-import time
+from typing import Protocol
 from urllib.parse import urlsplit
+
+import requests
+
+
+class Client(Protocol):
+    def get(self, path: str) -> bytes:
+        """The body; raises for a status other than 200."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Wire:
+    """The least client that can be."""
+
     def __init__(self, url: str, token: str = "") -> None:
         parts = urlsplit(url)
         self._host, self._port, self._prefix, self._token = parts.hostname or "", parts.port or 80, parts.path, token
@@ -28,17 +40,22 @@ class Wire:
             raise RuntimeError(f"GET {path}: {status.decode().strip()} {body[:200]!r}")
         return body
 
-    def times(self, path: str, count: int) -> list[float]:
-        """Seconds of each of `count` requests, sorted; a tenth as many go before, unmeasured."""
-        for _ in range(max(3, count // 10)):
-            self.get(path)
-        taken = []
-        for _ in range(count):
-            began = time.perf_counter()
-            self.get(path)
-            taken.append(time.perf_counter() - began)
-        return sorted(taken)
-
     def close(self) -> None:
         self._file.close()
         self._socket.close()
+
+
+class Requests:
+    """The library under keystoneauth, and so under openstacksdk and openstackclient."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._url, self._session = url, requests.Session()
+        self._session.headers["X-Auth-Token"] = token
+
+    def get(self, path: str) -> bytes:
+        answer = self._session.get(self._url + path)
+        answer.raise_for_status()
+        return answer.content
+
+    def close(self) -> None:
+        self._session.close()
