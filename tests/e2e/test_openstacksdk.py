@@ -91,3 +91,37 @@ def test_a_server_whose_root_disk_is_a_volume(sdk: Connection) -> None:
     assert sdk.block_storage.get_volume(volume.id).is_bootable
     assert sdk.delete_server("rooted", wait=True, timeout=60)
     assert sdk.block_storage.find_volume(volume.id) is None
+
+
+def test_a_server_with_an_address_for_the_world(sdk: Connection) -> None:
+    """As a play or a plan does it: a router, a server with `auto_ip`, a look, the address taken away."""
+    network = sdk.network.create_network(name="edge")
+    subnet = sdk.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.7.0.0/24")
+    router = sdk.network.create_router(name="way-out", external_gateway_info={"network_id": sdk.network.find_network("public").id})
+    sdk.network.add_interface_to_router(router, subnet_id=subnet.id)
+    group = sdk.create_server_group("apart", ["anti-affinity"])
+    server = sdk.create_server("web", image="cirros", flavor="m1.tiny", network="edge", group="apart", auto_ip=True, wait=True, timeout=60)
+    (floating,) = sdk.list_floating_ips()
+    assert sdk.get_server(server.id).public_v4 == floating.floating_ip_address
+    assert {one["OS-EXT-IPS:type"] for one in server.addresses["edge"]} == {"fixed", "floating"}
+    assert [found.name for found in sdk.search_servers("we*")] == ["web"]
+    assert sdk.delete_server(server.id, wait=True, delete_ips=True)
+    assert sdk.list_floating_ips() == []
+    sdk.network.remove_interface_from_router(router, subnet_id=subnet.id)
+    assert sdk.delete_router(router.id) and sdk.delete_network(network.id) and sdk.delete_server_group(group.id)
+
+
+def test_a_server_starts_from_a_snapshot_of_a_volume(sdk: Connection) -> None:
+    volume = sdk.create_volume(size=1, name="golden", image="cirros", wait=True)
+    snapshot = sdk.create_volume_snapshot(volume.id, name="of-golden", wait=True)
+    root = {"source_type": "snapshot", "destination_type": "volume", "uuid": snapshot.id, "boot_index": 0, "delete_on_termination": True}
+    flavor = sdk.compute.find_flavor("m1.tiny").id
+    server = sdk.compute.create_server(name="copy", flavor_id=flavor, networks="none", block_device_mapping=[root])
+    server = sdk.compute.wait_for_server(server, wait=30)
+    (attached,) = server.attached_volumes
+    made = sdk.block_storage.get_volume(attached.id)
+    assert (server.status, made.snapshot_id, made.is_bootable) == ("ACTIVE", snapshot.id, True)
+    sdk.compute.delete_server(server)
+    sdk.compute.wait_for_delete(server, wait=30)
+    assert sdk.block_storage.find_volume(attached.id) is None
+    assert sdk.delete_volume_snapshot(snapshot.id, wait=True) and sdk.delete_volume(volume.id, wait=True)

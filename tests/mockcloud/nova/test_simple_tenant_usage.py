@@ -65,6 +65,12 @@ async def test_a_project_without_servers_has_an_empty_usage(member: Nova, nova_c
     assert await member.get(f"{PATH}/{member.project_id}?{_since(nova_cloud, 1)}") == {"tenant_usage": {}}
 
 
+async def test_without_a_period_there_is_no_usage_in_it(member: Nova, nova_cloud: Cloud) -> None:
+    _server(nova_cloud, member, 2)
+    usage = (await member.get(f"{PATH}/{member.project_id}"))["tenant_usage"]
+    assert (usage["total_hours"], len(usage["server_usages"])) == (0, 1)
+
+
 async def test_administrators_list_all_projects(user: Callable[[str], Nova], nova_cloud: Cloud) -> None:
     member, stranger, admin = user("member"), user("stranger"), user("admin")
     _server(nova_cloud, member, 2)
