@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Table, delete, insert, or_, select, update
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 UNSET: Any = type("Unset", (), {"__repr__": lambda self: "UNSET"})()  # not asked for, where null means something else
 TRIES = 10
+TIMES = {"created_at", "updated_at"}
 OWN_COLUMNS = ("id", "project_id", "created_at", "updated_at", "revision_number")
 
 
@@ -61,6 +63,7 @@ class Collection:
     before_delete: Hook | None = None
     after_commit: Callable[[Context, Row | None, Row | None], None] | None = None  # old, new; None: not there
     more: Callable[[Context, Transaction, list[Json]], None] | None = None  # adds to the views of several rows
+    adds: Sequence[str] | None = None  # all that `more` touches, where that is known: who asks for none of it waits for none of it
     target: Callable[[Transaction, Row], dict[str, Any]] = lambda tx, row: {}  # what rules ask of a row's parents
     visible: Callable[[Context, Table], Any] | None = None  # others' rows that are listed, too
     filters: listing.Filters = field(default_factory=dict)
@@ -76,7 +79,8 @@ class Collection:
     # operations
 
     async def _list(self, ctx: Context, query: Query) -> Json:
-        statement = select(self.table).where(self._seen_by(ctx), *listing.conditions(self.table, query, self.filters))
+        chosen = self._chosen(query.get("fields")) or self.table.c
+        statement = select(*chosen).where(self._seen_by(ctx), *listing.conditions(self.table, query, self.filters))
         with ctx.db.transaction() as tx:
             try:
                 rows = listing.rows_of_page(tx, self.table, statement, query)
@@ -186,7 +190,7 @@ class Collection:
 
     def views(self, ctx: Context, tx: Transaction, rows: list[Row], fields: list[str] | None = None) -> list[Json]:
         views = [self._view(row) for row in rows]
-        if self.more and views:
+        if self.more and views and not self._chosen(fields):
             self.more(ctx, tx, views)
         unseen = [n for n in self.hidden if rows and not ctx.can(f"get_{self.noun}:{n}", {"project_id": ctx.project_id})]
         for view in views:
@@ -196,9 +200,18 @@ class Collection:
 
     def _view(self, row: Row) -> Json:
         view = {attribute_of(name): value for name, value in row.items() if name in self.table.c}
-        for name in ("created_at", "updated_at"):
-            view[name] = view[name].strftime("%Y-%m-%dT%H:%M:%SZ")
-        return view | {"tenant_id": row["project_id"]}
+        for name in TIMES & view.keys():
+            view[name] = isotime(view[name])
+        if "project_id" in view:
+            view["tenant_id"] = view["project_id"]
+        return view
+
+    def _chosen(self, fields: list[str] | None) -> list[Any] | None:
+        """The columns of a view whose fields are columns and no more, with the id that links need; None: the whole row."""
+        names = {column_of(field) for field in fields or ()}
+        if not names or self.adds is None or not names <= set(self.table.c.keys()) - set(self.adds):
+            return None
+        return [column for column in self.table.c if column.name in names or column.name == "id"]
 
     # values
 
@@ -251,6 +264,10 @@ class Collection:
 
     def _target(self, tx: Transaction, row: Row) -> dict[str, Any]:
         return self._shown(row) | self.target(tx, row)
+
+
+def isotime(when: datetime) -> str:
+    return when.isoformat(timespec="seconds") + "Z"
 
 
 NOT_YOURS = "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges"

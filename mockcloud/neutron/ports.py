@@ -266,6 +266,7 @@ ports = Collection(
     before_delete=_check_deletable,
     after_commit=_tell_agent,
     more=_more,
+    adds=("fixed_ips",),
     target=network_target,
     visible=_visible,
     filters={"fixed_ips": _by_fixed_ip, "mac_address": _by_mac},

@@ -116,5 +116,6 @@ security_groups = SecurityGroups(
     before_update=_changed,
     before_delete=_gone,
     more=_with_rules,
+    adds=("security_group_rules",),
 )
 tags = Tags(security_groups)

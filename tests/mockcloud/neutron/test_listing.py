@@ -55,6 +55,20 @@ async def test_fields_choose_what_is_shown(member: Neutron, five: list[dict[str,
     assert (await member.get(f"/networks/{five[0]['id']}", fields="segments"))["network"] == {}
 
 
+async def test_fields_are_found_wherever_they_come_from(member: Neutron) -> None:
+    network = await member.network()
+    await member.subnet(network["id"])
+    whole = await member.port(network["id"], name="p")
+    for fields in (["name"], ["tenant_id", "created_at"], ["fixed_ips"], ["mac_address", "fixed_ips"], ["id", "binding:vnic_type"]):
+        for found in (
+            (await member.get("/ports", name="p", fields=fields))["ports"][0],
+            (await member.get(f"/ports/{whole['id']}", fields=fields))["port"],
+        ):
+            assert found == {name: whole[name] for name in fields}
+    (group,) = (await member.get("/security-groups", fields=["name", "security_group_rules"]))["security_groups"]
+    assert (group["name"], len(group["security_group_rules"])) == ("default", 4)
+
+
 async def test_pages_lead_through_the_whole_list_and_back(member: Neutron, five: list[dict[str, Any]]) -> None:
     first = await member.get("/networks", description="five", sort_key="name", sort_dir="asc", limit=2)
     assert [one["name"] for one in first["networks"]] == ["a", "b"]
