@@ -21,6 +21,7 @@ from mockcloud.nova.status import WITH_FAULT, WITH_PROGRESS, status_of
 from mockcloud.nova.tables import block_device_mapping, instance_faults, instance_group_members, services
 from mockcloud.nova.zones import is_up, read_zones
 
+HOST_STATUS = "os_compute_api:servers:show:host_status"
 IMAGE_PROPERTIES = ("hw_", "img_", "os_")  # what nova knows the names of begins so, or is one of its old names:
 OLD_IMAGE_PROPERTIES = frozenset({
     "architecture", "owner_id", "vmware_disktype", "vmware_image_version", "vmware_ostype", "auto_disk_config", "ipxe_boot", "vm_mode",
@@ -43,30 +44,35 @@ class Surroundings:
 async def show_servers(ctx: Context, rows: Sequence[Row]) -> list[Json]:
     """Details of several servers, with one question for all of them to each place that is asked."""
     with ctx.db.transaction() as tx:
-        around = _read_surroundings(ctx, tx, [row["uuid"] for row in rows])
+        around = _read_surroundings(ctx, tx, rows)
     around.security_groups = await _security_groups(ctx, [row["uuid"] for row in rows if row["network_info"]])
     return [show_server_row(ctx, row, around) for row in rows]
 
 
-def _read_surroundings(ctx: Context, tx: Transaction, uuids: Sequence[str]) -> Surroundings:
+def _read_surroundings(ctx: Context, tx: Transaction, rows: Sequence[Row]) -> Surroundings:
+    """Only what will be shown: most servers have no fault to show, and most callers may not see how hosts are."""
+    uuids = [row["uuid"] for row in rows]
     return Surroundings(
-        faults=_last_faults(tx, uuids),
-        volumes=_by_server(tx, block_device_mapping, uuids),
+        faults=_last_faults(tx, [row["uuid"] for row in rows if _status(row) in WITH_FAULT]),
+        volumes=_volumes(tx, uuids),
         groups=_groups(tx, uuids),
         zones=read_zones(tx),
-        host_status=_host_status(ctx, tx),
+        host_status=_host_status(ctx, tx) if any(ctx.can(HOST_STATUS, owner(row)) for row in rows) else {},
     )
 
 
 def _last_faults(tx: Transaction, uuids: Sequence[str]) -> dict[str, Row]:
+    if not uuids:
+        return {}
     t = instance_faults
     newest = select(func.max(t.c.id)).where(t.c.instance_uuid.in_(uuids)).group_by(t.c.instance_uuid)
     return {row["instance_uuid"]: row for row in tx.all(select(t).where(t.c.id.in_(newest)))}
 
 
-def _by_server(tx: Transaction, table: Any, uuids: Sequence[str]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
-    for row in tx.all(select(table).where(table.c.instance_uuid.in_(uuids)).order_by(table.c.id)):
+def _volumes(tx: Transaction, uuids: Sequence[str]) -> dict[str, list[Row]]:
+    t, found = block_device_mapping, defaultdict(list)
+    columns = (t.c.instance_uuid, t.c.volume_id, t.c.delete_on_termination)
+    for row in tx.all(select(*columns).where(t.c.instance_uuid.in_(uuids), t.c.volume_id.is_not(None)).order_by(t.c.id)):
         found[row["instance_uuid"]].append(row)
     return found
 
@@ -116,12 +122,11 @@ def show_server_row(ctx: Context, row: Row, around: Surroundings) -> Json:
     view["server_groups"] = around.groups.get(row["uuid"], [])
     if groups := around.security_groups.get(row["uuid"]):
         view["security_groups"] = groups
-    volumes = [disk for disk in around.volumes.get(row["uuid"], ()) if disk["volume_id"]]
     view["os-extended-volumes:volumes_attached"] = [
-        {"id": disk["volume_id"], "delete_on_termination": disk["delete_on_termination"]} for disk in volumes
+        {"id": disk["volume_id"], "delete_on_termination": disk["delete_on_termination"]} for disk in around.volumes.get(row["uuid"], ())
     ]
     view["OS-EXT-AZ:availability_zone"] = zone_of(row, around.zones, ctx.settings.default_availability_zone)
-    if ctx.can("os_compute_api:servers:show:host_status", target):
+    if ctx.can(HOST_STATUS, target):
         view["host_status"] = around.host_status.get(row["host"], "") if row["host"] else ""
     if ctx.can("os_compute_api:os-extended-server-attributes", target):
         view |= _extended(row)
@@ -136,7 +141,7 @@ def _own_view(ctx: Context, row: Row, target: dict[str, Any]) -> Json:
         "id": row["uuid"],
         "name": row["display_name"],
         "description": row["display_description"],
-        "status": "DELETED" if row["deleted_at"] else status_of(row["vm_state"], row["task_state"]),
+        "status": _status(row),
         "tenant_id": row["project_id"],
         "user_id": row["user_id"],
         "links": links(ctx, "servers", row["uuid"]),
@@ -164,6 +169,10 @@ def _own_view(ctx: Context, row: Row, target: dict[str, Any]) -> Json:
         "OS-SRV-USG:launched_at": _precise(row["launched_at"]),
         "OS-SRV-USG:terminated_at": _precise(row["terminated_at"]),
     }
+
+
+def _status(row: Row) -> str:
+    return "DELETED" if row["deleted_at"] else status_of(row["vm_state"], row["task_state"])
 
 
 def _extended(row: Row) -> Json:
