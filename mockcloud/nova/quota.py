@@ -68,8 +68,8 @@ def usage_of(tx: Transaction, project_id: str, user_id: str = "") -> dict[str, i
     groups = select(func.count()).select_from(instance_groups).where(instance_groups.c.project_id == project_id)
     if user_id:
         mine, groups = mine.where(instances.c.user_id == user_id), groups.where(instance_groups.c.user_id == user_id)
-    used = {name: int(value or 0) for name, value in (tx.one(mine) or {}).items()}
-    return dict.fromkeys(DEFAULTS, 0) | used | {"server_groups": int(tx.scalar(groups))}
+    counted = tx.one(mine.add_columns(groups.scalar_subquery().label("server_groups"))) or {}
+    return dict.fromkeys(DEFAULTS, 0) | {name: int(value or 0) for name, value in counted.items()}
 
 
 def over(limits: Amounts, used: Amounts, deltas: Amounts) -> list[str]:
@@ -131,6 +131,8 @@ def check_group_members(tx: Transaction, project_id: str, user_id: str, group_uu
 
 
 def check_metadata_items(tx: Transaction, project_id: str, items: int) -> None:
+    if not items:  # no limit is below nothing
+        return
     limits = limits_of(tx, project_id)
     if over(limits, {}, {"metadata_items": items}):
         raise Forbidden(f"Maximum number of metadata items exceeds {limits['metadata_items']}")
@@ -138,6 +140,8 @@ def check_metadata_items(tx: Transaction, project_id: str, items: int) -> None:
 
 def check_injected_files(tx: Transaction, project_id: str, files: Sequence[tuple[str, str]]) -> None:
     """`files`: (path, content) of each."""
+    if not files:
+        return
     limits = limits_of(tx, project_id)
     longest = [max((len(file[part]) for file in files), default=0) for part in (0, 1)]
     if over(limits, {}, {"injected_files": len(files)}):
