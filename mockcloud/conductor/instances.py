@@ -29,6 +29,12 @@ def read_of_host(tx: Transaction, host: str) -> list[Row]:
 
 
 def save(tx: Transaction, now: datetime, instance_uuid: str, updates: Mapping[str, Any], expected: Mapping[str, Sequence[Any]]) -> Row:
+    """Writes, and reads what is there then."""
+    write(tx, now, instance_uuid, updates, expected)
+    return read(tx, instance_uuid)
+
+
+def write(tx: Transaction, now: datetime, instance_uuid: str, updates: Mapping[str, Any], expected: Mapping[str, Sequence[Any]]) -> None:
     """Writes only while each expected column holds one of its values. The zone goes with the host."""
     values: dict[str, Any] = {"updated_at": now} | from_message(instances, updates)
     if refused := sorted(set(values) & set(KEPT)):
@@ -39,7 +45,6 @@ def save(tx: Transaction, now: datetime, instance_uuid: str, updates: Mapping[st
     if not tx.execute(update(instances).where(_alive(instance_uuid), *conditions).values(**values)):
         row = read(tx, instance_uuid)
         raise UnexpectedTaskStateError(instance_uuid, dict(expected), {name: row[name] for name in expected})
-    return read(tx, instance_uuid)
 
 
 def destroy(tx: Transaction, now: datetime, instance_uuid: str) -> None:

@@ -76,7 +76,7 @@ class ConductorManager:
 
     async def instance_info_cache_update(self, ctx: RequestContext, instance_uuid: str, network_info: list[Any]) -> None:
         with self._db.transaction() as tx:
-            instances.save(tx, self._clock.now(), instance_uuid, {"network_info": network_info}, {})
+            instances.write(tx, self._clock.now(), instance_uuid, {"network_info": network_info}, {})
 
     async def instance_fault_create(self, ctx: RequestContext, instance_uuid: str, code: int, message: str, details: str = "") -> None:
         with self._db.transaction() as tx:
