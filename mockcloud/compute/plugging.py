@@ -15,6 +15,7 @@ from mockcloud.compute.volume import Attachment
 from mockcloud.context import RequestContext
 
 Json = dict[str, Any]
+NETWORK_CHANGES = ("network-changed", "network-vif-deleted")  # that a port is plugged changes no address
 
 
 class Plugging:
@@ -96,8 +97,8 @@ class Plugging:
             await self._conductor.save_network_info(ctx, uuid, left)
 
     async def external_instance_event(self, ctx: RequestContext, events: list[Json]) -> None:
-        """What neutron and cinder tell of servers: their network information is read anew. A deleted one has none."""
-        for uuid in {event["server_uuid"] for event in events if event["name"].startswith("network-")}:
+        """What neutron and cinder tell of servers: what changes a network is read anew. A deleted server has none."""
+        for uuid in {event["server_uuid"] for event in events if event["name"] in NETWORK_CHANGES}:
             async with self._host.turns.of(uuid):
                 try:
                     await self.refresh_network(ctx, uuid)

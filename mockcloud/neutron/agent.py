@@ -20,12 +20,12 @@ class Agent:
             if old is not None and is_server_port(old):
                 self._notifier.queue(event("network-vif-deleted", old))
             return
+        if new["binding_vif_type"] == "ovs" and new["device_id"] and new["status"] == "DOWN":
+            self._service.runtime.spawn(self._wire(new))  # before the notifier wakes: what comes of one change is told together
         if old is not None and is_server_port(new):
             self._notifier.queue(event("network-changed", new))
         if old is not None and old["status"] == "ACTIVE" and new["status"] == "DOWN" and is_server_port(old):
             self._notifier.queue(event("network-vif-unplugged", old, "completed"))
-        if new["binding_vif_type"] == "ovs" and new["device_id"] and new["status"] == "DOWN":
-            self._service.runtime.spawn(self._wire(new))
 
     def readdressed(self, port: Row) -> None:
         """After a floating IP has come to a port or has left it."""
