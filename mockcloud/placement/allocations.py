@@ -87,9 +87,10 @@ def _set(ctx: Context, tx: Transaction, bodies: Json) -> None:
     touched: set[str] = set()
     for consumer in plans:
         touched |= _take_back(tx, consumer)
+    used = {provider: used_by_class(tx, provider) if touched else dict(before[provider]) for provider in providers}
     for consumer, wanted in plans.items():
         for provider, resources in wanted.items():
-            _give(tx, consumer, provider, resources, before[provider])
+            _give(tx, consumer, provider, resources, before[provider], used[provider])
             touched.add(provider)
         if not wanted:
             tx.execute(delete(consumers).where(consumers.c.uuid == consumer))
@@ -135,12 +136,11 @@ def _take_back(tx: Transaction, consumer: str) -> set[str]:
     return touched
 
 
-def _give(tx: Transaction, consumer: str, provider: str, resources: dict[str, int], before: dict[str, int]) -> None:
-    """`before` is what was used when the transaction began: who shrinks may stay above a capacity that was lowered."""
-    if tx.one(select(resource_providers.c.uuid).where(resource_providers.c.uuid == provider)) is None:
-        raise BadRequest(f"Allocation for resource provider '{provider}' that does not exist.")
+def _give(tx: Transaction, consumer: str, provider: str, resources: dict[str, int], before: dict[str, int], used: dict[str, int]) -> None:
+    """`before` is what was used when the transaction began: who shrinks may stay above a capacity that was lowered. Adds to `used`."""
     offered = {row["resource_class"]: row for row in tx.all(select(inventories).where(inventories.c.provider_uuid == provider))}
-    used = used_by_class(tx, provider)
+    if not offered and tx.one(select(resource_providers.c.uuid).where(resource_providers.c.uuid == provider)) is None:
+        raise BadRequest(f"Allocation for resource provider '{provider}' that does not exist.")
     for name, amount in resources.items():
         if name not in offered:
             raise _nothing_there(tx, consumer, provider, name)
@@ -152,6 +152,7 @@ def _give(tx: Transaction, consumer: str, provider: str, resources: dict[str, in
                 f"Unable to allocate inventory: Unable to create allocation for '{name}' on resource provider '{provider}'. {REASONS[why]}"
             )
         tx.insert(allocations, consumer_uuid=consumer, provider_uuid=provider, resource_class=name, used=amount)
+        used[name] = used.get(name, 0) + amount
 
 
 def _nothing_there(tx: Transaction, consumer: str, provider: str, name: str) -> BadRequest | Conflict:
