@@ -41,6 +41,7 @@ class Host:
         self.tracker: Tracker | None = None
         self.provider = ""  # uuid of the compute node and of its resource provider
         self._disabled: bool | None = None  # as placement was told last
+        self._reported: Json | None = None  # of the usage, since the last sign of life
 
     @property
     def usage(self) -> Tracker:
@@ -78,6 +79,7 @@ class Host:
             await self._beat(service_context("nova"))
 
     async def _beat(self, ctx: RequestContext) -> None:
+        self._reported = None  # so that a report that came twice, and late, does not stand for ever
         try:
             service = await self.conductor.beat(ctx)
             if service["disabled"] != self._disabled:
@@ -96,10 +98,15 @@ class Host:
         return wanted
 
     async def report_usage(self, ctx: RequestContext) -> None:
-        """After each change. A report that is lost is made good by the next one."""
+        """After each change. A report that is lost is made good by the next one; what was said last is not said again."""
+        values = self.usage.node_values()
+        if values == self._reported:
+            return
+        self._reported = values
         try:
-            await self.conductor.save_node(ctx, self.node, self.usage.node_values())
+            await self.conductor.save_node(ctx, self.node, values)
         except (MessagingTimeout, RemoteError) as error:
+            self._reported = None
             LOG.warning("the usage of %s could not be reported: %s", self.name, error)
 
     async def forget(self, ctx: RequestContext, server_id: str) -> None:
