@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, delete, insert, or_, select, update
+from sqlalchemy import Table, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mockcloud.db.engine import Row, Transaction
@@ -159,7 +159,7 @@ class Collection:
             access.enforce(ctx, f"create_{self.noun}", self._target(tx, row), self._guarded(given, asked))
         if self.before_create:
             self.before_create(ctx, tx, row)
-        tx.execute(insert(self.table).values(**{name: value for name, value in row.items() if name in self.table.c}))
+        tx.insert(self.table, **{name: value for name, value in row.items() if name in self.table.c})
         if self.after_create:
             self.after_create(ctx, tx, row)
         return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -64,7 +64,12 @@ def _any_of(column: Any, values: list[str]) -> Any:
     if kind == "INTEGER":
         numbers = [int(value) for value in values if value.lstrip("-").isdecimal() and len(value) < 12]
         return column.in_(numbers) if numbers else false()
-    return column.in_(values)
+    return among(column, values)
+
+
+def among(column: Any, values: Sequence[Any]) -> Any:
+    """SQL for one of the values: mostly there is one, and an equality costs SQLAlchemy a third of an IN."""
+    return column == values[0] if len(values) == 1 else column.in_(values)
 
 
 def _holds(column: Any, text: str) -> Any:

@@ -12,6 +12,7 @@ from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json
 from mockcloud.neutron import quota, segments
 from mockcloud.neutron.collection import Collection
+from mockcloud.neutron.listing import among
 from mockcloud.neutron.refusal import answered
 from mockcloud.neutron.security_groups import ensure_default_group
 from mockcloud.neutron.tables import ipallocations, ports, subnets
@@ -92,7 +93,7 @@ def _more(ctx: Context, tx: Transaction, views: list[Json]) -> None:
     by_network: dict[str, list[str]] = {}
     ids = [view["id"] for view in views]
     order = (subnets.c.created_at, subnets.c.id)
-    for row in tx.all(select(subnets.c.id, subnets.c.network_id).where(subnets.c.network_id.in_(ids)).order_by(*order)):
+    for row in tx.all(select(subnets.c.id, subnets.c.network_id).where(among(subnets.c.network_id, ids)).order_by(*order)):
         by_network.setdefault(row["network_id"], []).append(row["id"])
     for view in views:
         found = by_network.get(view["id"], [])
@@ -130,7 +131,7 @@ tags = Tags(networks)
 
 def network_target(tx: Transaction, row: Row) -> dict[str, Any]:
     """What rules on a network's children ask of the network; 404 when there is none."""
-    parent = tx.one(select(table).where(table.c.id == row["network_id"]))
+    parent = tx.one(select(table.c.project_id, table.c.shared, table.c.router_external).where(table.c.id == row["network_id"]))
     if parent is None:
         raise networks.not_found(row["network_id"])
     return {

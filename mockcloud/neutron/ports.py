@@ -14,6 +14,7 @@ from mockcloud.http.reply import Json
 from mockcloud.neutron import allocation, port_security, quota
 from mockcloud.neutron.agent import Agent
 from mockcloud.neutron.collection import UNSET, Collection
+from mockcloud.neutron.listing import among
 from mockcloud.neutron.networks import network_target
 from mockcloud.neutron.refusal import answered
 from mockcloud.neutron.tables import floatingips, ipallocations, routers, subnets
@@ -41,9 +42,9 @@ def _new(ctx: Context, tx: Transaction, row: Row) -> None:
         quota.check(tx, row["project_id"], "port")
     _no_nulls(row)
     _check_device(ctx, tx, row)
-    network = tx.one(select(networks_table).where(networks_table.c.id == row["network_id"]))
-    if row["port_security_enabled"] is None and network is not None:
-        row["port_security_enabled"] = network["port_security_enabled"]
+    if row["port_security_enabled"] is None:
+        its_own = select(networks_table.c.port_security_enabled).where(networks_table.c.id == row["network_id"])
+        row["port_security_enabled"] = tx.scalar(its_own)
     row["mac_address"] = _mac(tx, row["network_id"], row["mac_address"])
     port_security.check_new(ctx, tx, row)
     if row["binding_host_id"]:
@@ -102,7 +103,9 @@ def _bind(ctx: Context, row: Row) -> None:
 def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, current: list[allocation.Allocation]) -> None:
     """Sets the port's `fixed_ips`; `current` are its addresses so far."""
     own = tx.all(select(subnets).where(subnets.c.network_id == port["network_id"]).order_by(subnets.c.created_at, subnets.c.id))
-    taken = {subnet["id"]: _taken(tx, subnet["id"], port["id"]) for subnet in own}
+    taken = {subnet["id"]: _taken(tx, subnet["id"]) for subnet in own}
+    for one in current:
+        taken[one["subnet_id"]].remove(one["ip_address"])
     wanted = None if asked is None else allocation.kept_where_possible(asked, current)
     for wish in wanted or ():
         if "subnet_id" in wish and wish["subnet_id"] not in {subnet["id"] for subnet in own}:
@@ -112,10 +115,9 @@ def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, current: lis
         port["fixed_ips"] = allocation.allocate(wishes, own, taken)
 
 
-def _taken(tx: Transaction, subnet_id: str, port_id: str) -> list[str]:
-    """Addresses of the subnet that other ports have, in one string: a full subnet has many."""
-    others = (ipallocations.c.subnet_id == subnet_id, ipallocations.c.port_id != port_id)
-    joined = tx.scalar(select(func.aggregate_strings(ipallocations.c.ip_address, ",")).where(*others))
+def _taken(tx: Transaction, subnet_id: str) -> list[str]:
+    """Addresses of the subnet that ports have, in one string and from the index alone: a full subnet has many."""
+    joined = tx.scalar(select(func.aggregate_strings(ipallocations.c.ip_address, ",")).where(ipallocations.c.subnet_id == subnet_id))
     return str(joined).split(",") if joined else []
 
 
@@ -215,7 +217,7 @@ def discard(tx: Transaction, port_id: str) -> None:
 
 def _more(ctx: Context, tx: Transaction, views: list[Json]) -> None:
     by_port: dict[str, list[Json]] = {}
-    chosen = ipallocations.c.port_id.in_([view["id"] for view in views])
+    chosen = among(ipallocations.c.port_id, [view["id"] for view in views])
     for row in tx.all(select(ipallocations).where(chosen).order_by(ipallocations.c.position)):
         by_port.setdefault(row["port_id"], []).append({"subnet_id": row["subnet_id"], "ip_address": row["ip_address"]})
     for view in views:
@@ -244,7 +246,7 @@ def _by_fixed_ip(values: list[str]) -> Any:
 
 
 def _by_mac(values: list[str]) -> Any:
-    return table.c.mac_address.in_([value.lower().replace("-", ":") for value in values])
+    return among(table.c.mac_address, [value.lower().replace("-", ":") for value in values])
 
 
 ports = Collection(

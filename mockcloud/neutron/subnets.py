@@ -12,6 +12,7 @@ from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json
 from mockcloud.neutron import ipam, quota
 from mockcloud.neutron.collection import UNSET, Collection
+from mockcloud.neutron.listing import among
 from mockcloud.neutron.networks import AUTO_DELETED, network_target
 from mockcloud.neutron.refusal import answered
 from mockcloud.neutron.tables import ipallocations, ports
@@ -97,8 +98,8 @@ def _gone(ctx: Context, tx: Transaction, row: Row) -> None:
 
 
 def _more(ctx: Context, tx: Transaction, views: list[Json]) -> None:
-    parents = {view["network_id"] for view in views}
-    chosen = select(networks_table.c.id, networks_table.c.router_external).where(networks_table.c.id.in_(parents))
+    parents = list({view["network_id"] for view in views})
+    chosen = select(networks_table.c.id, networks_table.c.router_external).where(among(networks_table.c.id, parents))
     external = {row["id"]: row["router_external"] for row in tx.all(chosen)}
     for view in views:
         view |= {"subnetpool_id": None, "router:external": external[view["network_id"]]}
