@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 import yaml
 
+REFERENCE = re.compile(r"\brule:([^\s()]+)")
+KEY = re.compile(r"%\(([^)]+)\)s|\bfield:[^:]+:([^=\s]+)=")
 QUESTIONS = 4_096  # remembered per service: oslo.policy takes a hundred times longer than a look-up
 
 
@@ -26,12 +28,14 @@ class Policy:
         self._override = Path(override_dir) / f"{service}.yaml" if override_dir else None
         self._enforcer: Any = None
         self._known: dict[bytes, bool] | None = {}  # answers by question; None where a rule asks a server, which may change its mind
+        self._texts: dict[str, str] = {}  # check strings by rule
+        self._read: dict[str, frozenset[str]] = {}  # which keys of a target a rule reads
 
     def load(self) -> None:
         rules = self.defaults()
         if self._override is not None and self._override.exists():
             rules |= _read(self._override.read_text(), str(self._override))
-        self._enforcer = _enforcer(self._service, tuple(rules.items()))
+        self._enforcer, self._texts = _enforcer(self._service, tuple(rules.items())), rules
         if any("http:" in check or "https:" in check for check in rules.values()):
             self._known = None
 
@@ -50,14 +54,27 @@ class Policy:
         found = self._enforcer.rules.get(rule)
         if found is None:
             return False
-        question = orjson.dumps((rule, target, credentials), default=str)
         if self._known is None:
             return bool(found(target, credentials, self._enforcer, rule))
+        question = orjson.dumps((rule, {key: target[key] for key in self._reads(rule) if key in target}, credentials), default=str)
         if (answer := self._known.get(question)) is None:
             if len(self._known) >= QUESTIONS:
                 self._known.clear()
             answer = self._known[question] = bool(found(target, credentials, self._enforcer, rule))
         return answer
+
+    def _reads(self, rule: str) -> frozenset[str]:
+        """The keys of a target that the rule asks for, itself or through others: the rest of it makes no other question."""
+        if (known := self._read.get(rule)) is None:
+            seen, waiting = set(), [rule]
+            while waiting:
+                if (name := waiting.pop()) not in seen:
+                    seen.add(name)
+                    waiting += REFERENCE.findall(self._texts.get(name, ""))
+            known = self._read[rule] = frozenset(
+                key for name in seen for pair in KEY.findall(self._texts.get(name, "")) for key in pair if key
+            )
+        return known
 
 
 @functools.cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 
 from mockcloud.http.policy import Policy, PolicyError
@@ -60,3 +63,22 @@ def test_a_file_that_is_no_policy_is_refused_with_its_name(tmp_path, text, sente
 def test_a_rule_that_cannot_be_parsed_allows_nothing(tmp_path):
     (tmp_path / "nova.yaml").write_text('"os_compute_api:servers:index": "role:admin or and"\n')
     assert Policy("nova", str(tmp_path)).check("os_compute_api:servers:index", {}, MEMBER | {"roles": ["admin"]}) is False
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_remembered_of_a_rule_is_what_the_rule_says(service):
+    """Only the keys that a rule reads tell one question from another: each is asked of it, and of oslo.policy itself."""
+    policy, chance = Policy(service), random.Random(0)
+    policy.load()
+    checks = " ".join(policy.defaults().values())
+    keys = sorted({*re.findall(r"%\(([^)]+)\)", checks), *re.findall(r"field:\w+:(\w+)", checks)})
+    values = ["p", "u", "another", "True", "False", None]
+    answers = set()
+    for rule in policy.defaults():
+        for _ in range(20):
+            target = {key: chance.choice(values) for key in keys if chance.random() < 0.8} | {"more": chance.random()}
+            who = MEMBER | {"roles": chance.choice([["member"], ["reader"], ["admin"], []]), "user_id": chance.choice(["u", "p"])}
+            said = bool(policy._enforcer.rules[rule](target, who, policy._enforcer, rule))
+            assert policy.check(rule, target, who) is said, (rule, target, who)
+            answers.add(said)
+    assert answers == {True, False}
