@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from mockcloud.keystone.lookup import DOMAIN, DOMAIN_NAMED, USER, USER_NAMED
 from mockcloud.keystone.passwords import verify_password
-from mockcloud.keystone.tables import application_credentials, domains, users
+from mockcloud.keystone.tables import application_credentials
 from mockcloud.keystone.tokens import Payload, TokenError, Tokens
 
 Json = dict[str, Any]
@@ -86,7 +87,7 @@ def _by_token(tx: Transaction, tokens: Tokens, given: Json, now: datetime) -> Pr
         raise NotFound("Failed to validate token") from error
     if payload.application_credential_id:
         raise _not_allowed("Using a delegated token to create another token is not allowed.")
-    user = tx.one(select(users).where(users.c.id == payload.user_id))
+    user = tx.one(USER, id=payload.user_id)
     if user is None:
         raise refusal()
     return Principal(user, ("token",), parent=payload)
@@ -107,7 +108,7 @@ def _by_application_credential(tx: Transaction, tokens: Tokens, given: Json, now
         raise refusal()
     if row["expires_at"] is not None and row["expires_at"] <= now:
         raise refusal()
-    owner = tx.one(select(users).where(users.c.id == row["user_id"]))
+    owner = tx.one(USER, id=row["user_id"])
     if owner is None:
         raise refusal()
     return Principal(owner, ("application_credential",), application_credential=row)
@@ -134,19 +135,20 @@ METHODS = {"password": _by_password, "token": _by_token, "application_credential
 
 def _user(tx: Transaction, asked: Json) -> Row | None:
     if "name" not in asked:
-        return tx.one(select(users).where(users.c.id == str(asked.get("id", ""))))
+        return tx.one(USER, id=str(asked.get("id", "")))
     if not isinstance(asked.get("domain"), dict):
         raise expecting("domain", "user")
-    return tx.one(select(users).where(users.c.name == str(asked["name"]), users.c.domain_id == domain_id(tx, asked["domain"])))
+    return tx.one(USER_NAMED, name=str(asked["name"]), domain_id=domain_id(tx, asked["domain"]))
 
 
 def domain_id(tx: Transaction, asked: Json) -> str | None:
     """Of the domain that `asked` names by its name or id."""
     if "name" not in asked:
         return str(asked.get("id", ""))
-    found = tx.scalar(select(domains.c.id).where(domains.c.name == str(asked["name"])))
-    return str(found) if found else None
+    found = tx.one(DOMAIN_NAMED, name=str(asked["name"]))
+    return str(found["id"]) if found else None
 
 
 def _is_enabled(tx: Transaction, id_: str) -> bool:
-    return bool(tx.scalar(select(domains.c.enabled).where(domains.c.id == id_)))
+    domain = tx.one(DOMAIN, id=id_)
+    return domain is not None and bool(domain["enabled"])

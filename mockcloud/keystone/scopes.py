@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
-
-from mockcloud.db.engine import Transaction
+from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.errors import NotFound
 from mockcloud.keystone import roles_of
 from mockcloud.keystone.credentials import Json, Principal, domain_id, expecting, refusal
-from mockcloud.keystone.tables import domains, projects
+from mockcloud.keystone.lookup import DOMAIN, PROJECT, PROJECT_NAMED
 
 KINDS = ("system", "project", "domain", "OS-TRUST:trust", "unscoped")
 Scope = tuple[str, str]  # kind, id; two empty strings without one
@@ -48,22 +46,26 @@ def wanted_scope(tx: Transaction, principal: Principal, scope: Any) -> Scope:
 
 
 def _default(tx: Transaction, principal: Principal) -> Scope:
-    project = tx.one(select(projects).where(projects.c.id == principal.user["default_project_id"]))
+    project = tx.one(PROJECT, id=principal.user["default_project_id"])
     if project is None or not project["enabled"] or not roles_of.project_roles(tx, principal.user["id"], project):
         return "", ""
-    if not tx.scalar(select(domains.c.enabled).where(domains.c.id == project["domain_id"])):
+    domain = tx.one(DOMAIN, id=project["domain_id"])
+    if domain is None or not domain["enabled"]:
         return "", ""
     return "project", project["id"]
 
 
 def _project(tx: Transaction, asked: Json) -> str | None:
     if not asked.get("name"):
-        return tx.scalar(select(projects.c.id).where(projects.c.id == str(asked.get("id", ""))))  # type: ignore[no-any-return]
+        return _id(tx.one(PROJECT, id=str(asked.get("id", ""))))
     if "domain" not in asked:
         raise expecting("domain", "project")
-    inside = projects.c.domain_id == domain_id(tx, asked["domain"])
-    return tx.scalar(select(projects.c.id).where(projects.c.name == asked["name"], inside))  # type: ignore[no-any-return]
+    return _id(tx.one(PROJECT_NAMED, name=asked["name"], domain_id=domain_id(tx, asked["domain"])))
 
 
 def _domain(tx: Transaction, asked: Json) -> str | None:
-    return tx.scalar(select(domains.c.id).where(domains.c.id == domain_id(tx, asked)))  # type: ignore[no-any-return]
+    return _id(tx.one(DOMAIN, id=domain_id(tx, asked)))
+
+
+def _id(row: Row | None) -> str | None:
+    return None if row is None else row["id"]

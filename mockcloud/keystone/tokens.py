@@ -19,7 +19,8 @@ from mockcloud.db.engine import Database, Row, Transaction
 from mockcloud.http.reply import Stored
 from mockcloud.keystone import roles_of
 from mockcloud.keystone.catalog import build_catalog
-from mockcloud.keystone.tables import application_credentials, domains, fernet_keys, projects, revocation_events, users
+from mockcloud.keystone.lookup import DOMAIN, PROJECT, USER
+from mockcloud.keystone.tables import application_credentials, fernet_keys, revocation_events
 
 Body = dict[str, Any]
 
@@ -80,11 +81,13 @@ class Tokens:
         self._fernet = Fernet(_key(db))
         self._revision = 0
         self._kept: OrderedDict[str, tuple[int, Valid]] = OrderedDict()
+        self._standing: dict[tuple[str, str, str], Body] = {}  # what is the same in every token of a user for a scope
         event.listen(db.engine, "after_cursor_execute", self._written)
 
     def _written(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if not statement.lstrip().startswith(("SELECT", "PRAGMA", "BEGIN")):
             self._revision += 1
+            self._standing.clear()
 
     def issue(
         self,
@@ -155,18 +158,16 @@ class Tokens:
     def _body(self, payload: Payload, within: Transaction | None = None) -> Body:
         with contextlib.nullcontext(within) if within else self._db.transaction() as tx:
             self._refuse_revoked(tx, payload)
-            user = tx.one(select(users).where(users.c.id == payload.user_id))
-            if user is None or not user["enabled"]:
-                raise TokenError("its user is gone or disabled")
-            domain = _enabled_domain(tx, user["domain_id"])
+            where = (payload.user_id, payload.scope, payload.scope_id)
+            if (standing := self._standing.get(where)) is None:
+                standing = self._standing[where] = _standing(tx, *where)
             body: Body = {
                 "methods": list(payload.methods),
-                "user": {"id": user["id"], "name": user["name"], "domain": domain, "password_expires_at": None},
                 "audit_ids": list(payload.audit_ids),
                 "expires_at": stamp(payload.expires),
                 "issued_at": stamp(payload.issued),
+                **standing,
             }
-            body |= self._scoped(tx, payload)
             if payload.application_credential_id:
                 body["application_credential"] = self._credential(tx, payload, body)
             return body
@@ -184,27 +185,6 @@ class Tokens:
         if found is not None:
             raise TokenError("revoked")
 
-    def _scoped(self, tx: Transaction, payload: Payload) -> Body:
-        if not payload.scope:
-            return {}
-        if payload.scope == "project":
-            project = tx.one(select(projects).where(projects.c.id == payload.scope_id))
-            if project is None or not project["enabled"]:
-                raise TokenError("its project is gone or disabled")
-            domain = _enabled_domain(tx, project["domain_id"])
-            found = roles_of.project_roles(tx, payload.user_id, project)
-            body: Body = {"project": {"id": project["id"], "name": project["name"], "domain": domain}, "is_domain": False}
-        elif payload.scope == "domain":
-            body = {"domain": _enabled_domain(tx, payload.scope_id)}
-            found = roles_of.domain_roles(tx, payload.user_id, payload.scope_id)
-        else:
-            body = {"system": {"all": True}}
-            found = roles_of.system_roles(tx, payload.user_id)
-        if not found:
-            raise TokenError("no role there")
-        project_id = payload.scope_id if payload.scope == "project" else ""
-        return body | {"roles": roles_of.named(tx, found), "catalog": build_catalog(tx, project_id, payload.user_id)}
-
     def _credential(self, tx: Transaction, payload: Payload, body: Body) -> Body:
         """Narrows the roles to the credential's; raises TokenError when it is gone."""
         row = tx.one(select(application_credentials).where(application_credentials.c.id == payload.application_credential_id))
@@ -214,12 +194,39 @@ class Tokens:
         return {"id": row["id"], "name": row["name"], "restricted": not row["unrestricted"]}
 
 
+def _standing(tx: Transaction, user_id: str, scope: str, scope_id: str) -> Body:
+    """Who somebody is and what he may in a scope. Raises TokenError where he may not even ask."""
+    user = tx.one(USER, id=user_id)
+    if user is None or not user["enabled"]:
+        raise TokenError("its user is gone or disabled")
+    domain = _enabled_domain(tx, user["domain_id"])
+    body: Body = {"user": {"id": user["id"], "name": user["name"], "domain": domain, "password_expires_at": None}}
+    if not scope:
+        return body
+    if scope == "project":
+        project = tx.one(PROJECT, id=scope_id)
+        if project is None or not project["enabled"]:
+            raise TokenError("its project is gone or disabled")
+        domain = _enabled_domain(tx, project["domain_id"])
+        found = roles_of.project_roles(tx, user_id, project)
+        body |= {"project": {"id": project["id"], "name": project["name"], "domain": domain}, "is_domain": False}
+    elif scope == "domain":
+        body["domain"] = _enabled_domain(tx, scope_id)
+        found = roles_of.domain_roles(tx, user_id, scope_id)
+    else:
+        body["system"] = {"all": True}
+        found = roles_of.system_roles(tx, user_id)
+    if not found:
+        raise TokenError("no role there")
+    return body | {"roles": roles_of.named(tx, found), "catalog": build_catalog(tx, scope_id if scope == "project" else "", user_id)}
+
+
 def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _enabled_domain(tx: Transaction, domain_id: str) -> Body:
-    row = tx.one(select(domains).where(domains.c.id == domain_id))
+    row = tx.one(DOMAIN, id=domain_id)
     if row is None or not row["enabled"]:
         raise TokenError("its domain is gone or disabled")
     return {"id": row["id"], "name": row["name"]}
