@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 import uuid
@@ -25,7 +26,6 @@ from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
 from mockcloud.faults import Faults
 from mockcloud.http.app import create_app
-from mockcloud.http.control import create_control_app
 from mockcloud.http.service import Runtime, Service, Violation
 from mockcloud.seed import load_seed
 from mockcloud.settings import Settings, SettingsError
@@ -64,7 +64,6 @@ class Cloud:
         self.violations: list[Violation] = []
         self.down: set[str] = set()  # services that do not answer, by name
         self.workers: dict[str, Worker] = {}
-        self.control = create_control_app(weakref.proxy(self))  # FastAPI caches its functions for ever, and they must not hold a cloud
         self._running = False
         self._state = StateDirectory(self.settings.state_dir) if self.settings.state_dir else None
         self._build()
@@ -233,6 +232,13 @@ class Cloud:
         )
 
     # HTTP
+
+    @functools.cached_property
+    def control(self) -> ASGIApp:
+        """Made on use: many a cloud is never looked into, and pydantic takes its time over the routes."""
+        from mockcloud.http.control import create_control_app
+
+        return create_control_app(weakref.proxy(self))  # FastAPI caches its functions for ever, and they must not hold a cloud
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything on one port: identity at the root, the others under their mounts."""
