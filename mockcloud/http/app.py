@@ -15,7 +15,12 @@ def create_app(service: Service) -> FastAPI:
     """Raises DocumentMismatch when document and code differ."""
     info = document(service.name)["info"]
     app = FastAPI(
-        title=info["title"], version=str(info.get("version", "")), redoc_url=None, redirect_slashes=False, root_path_in_servers=False
+        title=info["title"],
+        version=str(info.get("version", "")),
+        redoc_url=None,
+        redirect_slashes=False,
+        root_path_in_servers=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # else it looks for them at each request; older FastAPIs ignore it
     )
 
     def openapi() -> dict[str, Any]:

@@ -10,7 +10,6 @@ import inspect
 import logging
 import math
 import re
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -24,7 +23,7 @@ from starlette.routing import Match as RouteMatch
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from mockcloud.context import RequestContext
+from mockcloud.context import RequestContext, new_request_id
 from mockcloud.http import webob, wording
 from mockcloud.http.auth import TokenAuth, strip_identity
 from mockcloud.http.context import Context
@@ -78,6 +77,10 @@ class Incoming:
     version: Version | None = None
     head: bool = False
     max_body: float = math.inf  # bytes that a JSON body may have
+
+    @property
+    def announces_body(self) -> bool:
+        return "content-length" in self.headers or "transfer-encoding" in self.headers
 
     async def body(self) -> bytes:
         """Raises BodyTooLarge, after its end: who is answered before has the connection closed in the middle of sending."""
@@ -231,6 +234,8 @@ class Binding(BaseRoute):
 
     async def _read_json(self, operation: Operation | None, incoming: Incoming) -> Any:
         expected = operation is None or bool(operation.request_media)
+        if not expected and not incoming.announces_body:
+            return None
         data = await incoming.body()
         if not expected:
             return None
@@ -394,7 +399,7 @@ def _parameters(coroutine: Coroutine) -> tuple[set[str], bool]:
 
 def _incoming(scope: ASGIScope, headers: dict[str, str], receive: Receive) -> Incoming:
     asked = headers.get("x-openstack-request-id", "")
-    ids = RequestContext(f"req-{uuid.uuid4()}", asked if REQUEST_ID.match(asked) else "")
+    ids = RequestContext(new_request_id(), asked if REQUEST_ID.match(asked) else "")
     path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
     return Incoming(scope["method"], path, scope["query_string"].decode("latin-1"), headers, receive, ids)
 
