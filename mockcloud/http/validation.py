@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -134,8 +135,13 @@ class _Maximum(_Minimum):
 NUMERIC = {"minimum": _Minimum, "maximum": _Maximum}
 
 
+USUAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
+
+
 def _is_uuid(text: str) -> bool:
     """With or without hyphens, as oslo.utils' is_uuid_like."""
+    if USUAL_UUID.fullmatch(text):  # nearly always, and in a tenth of the time
+        return True
     bare = text.replace("-", "").replace("urn:", "").replace("uuid:", "").strip("{}").lower()
     return len(bare) == 32 and all(c in "0123456789abcdef" for c in bare)
 
