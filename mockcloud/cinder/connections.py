@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from mockcloud.cinder.backends import Backend
 from mockcloud.cinder.lookup import attachments_of
@@ -16,6 +16,9 @@ from mockcloud.cinder.tables import volume_attachment, volumes
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row, Transaction
+from mockcloud.db.prepared import Prepared
+
+_VOLUME = Prepared(select(volumes).where(volumes.c.id == bindparam("id")))
 
 
 class VolumeNotFound(Exception):
@@ -171,7 +174,7 @@ def finish_detach(tx: Transaction, volume: Row, attachment_id: str | None, now: 
 
 
 def _volume(tx: Transaction, volume_id: str) -> Row:
-    row = tx.one(select(volumes).where(volumes.c.id == volume_id))
+    row = tx.one(_VOLUME, id=volume_id)
     if row is None:
         raise VolumeNotFound(f"Volume {volume_id} could not be found.")
     return row

@@ -6,17 +6,26 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, or_, select, update
+from sqlalchemy import Select, Table, bindparam, or_, select, update
 
 from mockcloud.cinder import faults
 from mockcloud.cinder.states import Change
 from mockcloud.cinder.tables import messages, snapshots, volume_attachment, volume_type_projects, volume_types, volumes
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import InternalError
 
 UUID = re.compile(r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$")
 DEFAULT_TYPE = "__DEFAULT__"
+
+
+_VOLUME = Prepared(select(volumes).where(volumes.c.id == bindparam("id")))
+_ATTACHMENTS = Prepared(
+    select(volume_attachment)
+    .where(volume_attachment.c.volume_id == bindparam("id"))
+    .order_by(volume_attachment.c.created_at, volume_attachment.c.id)
+)
 
 
 def is_admin(ctx: Context) -> bool:
@@ -29,8 +38,8 @@ def own(ctx: Context, stmt: Select[Any], table: Table) -> Select[Any]:
 
 
 def find_volume(ctx: Context, tx: Transaction, volume_id: str) -> Row:
-    row = tx.one(own(ctx, select(volumes).where(volumes.c.id == volume_id), volumes))
-    if row is None:
+    row = tx.one(_VOLUME, id=volume_id)
+    if row is None or not (row["project_id"] == ctx.project_id or is_admin(ctx)):
         raise faults.volume_not_found(volume_id)
     return row
 
@@ -91,8 +100,7 @@ def default_type(tx: Transaction) -> Row:
 
 
 def attachments_of(tx: Transaction, volume_id: str) -> list[Row]:
-    stmt = select(volume_attachment).where(volume_attachment.c.volume_id == volume_id)
-    return tx.all(stmt.order_by(volume_attachment.c.created_at, volume_attachment.c.id))
+    return tx.all(_ATTACHMENTS, id=volume_id)
 
 
 def apply(tx: Transaction, table: Table, row: Row, change: Change, now: datetime, **values: Any) -> bool:

@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from mockcloud.cinder.lookup import is_admin
+from mockcloud.cinder.lookup import attachments_of, is_admin
 from mockcloud.cinder.tables import volume_attachment, volume_types
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.reply import Json
 
+_TYPES = Prepared(select(volume_types.c.id, volume_types.c.name))
 SHOWN_STATUS = {"managing": "creating", "error_managing": "error", "error_managing_deleting": "deleting"}
 USER_VISIBLE_EXTRA_SPECS = ("RESKEY:availability_zones", "multiattach", "replication_enabled")
 
@@ -36,13 +38,19 @@ def brief_volume(ctx: Context, row: Row) -> Json:
 
 def show_volumes(ctx: Context, tx: Transaction, rows: Sequence[Row]) -> list[Json]:
     """Volumes in full, with their types' names and attachments read in two statements for all of them."""
-    types = {row["id"]: row["name"] for row in tx.all(select(volume_types.c.id, volume_types.c.name))}
+    types = {row["id"]: row["name"] for row in tx.all(_TYPES)}
     attached = defaultdict(list)
-    stmt = select(volume_attachment).where(volume_attachment.c.volume_id.in_([row["id"] for row in rows]))
-    for attachment in tx.all(stmt.order_by(volume_attachment.c.created_at)) if rows else ():
+    for attachment in _attachments(tx, [row["id"] for row in rows]):
         if attachment["attach_status"] == "attached":
             attached[attachment["volume_id"]].append(attachment)
     return [_volume(ctx, row, types.get(row["volume_type_id"]), attached[row["id"]]) for row in rows]
+
+
+def _attachments(tx: Transaction, volume_ids: Sequence[str]) -> list[Row]:
+    if len(volume_ids) == 1:
+        return attachments_of(tx, volume_ids[0])
+    stmt = select(volume_attachment).where(volume_attachment.c.volume_id.in_(volume_ids))
+    return tx.all(stmt.order_by(volume_attachment.c.created_at, volume_attachment.c.id)) if volume_ids else []
 
 
 def show_volume_row(ctx: Context, tx: Transaction, row: Row) -> Json:

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 
 from mockcloud.conductor.errors import MigrationNotFound, VolumeBDMNotFound
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.nova.records import finish_event, from_message, start_event
 from mockcloud.nova.tables import block_device_mapping, compute_nodes, instance_actions, instance_actions_events, migrations
 
 Values = Mapping[str, Any]
+_DISKS_OF = Prepared(
+    select(block_device_mapping).where(block_device_mapping.c.instance_uuid == bindparam("uuid")).order_by(block_device_mapping.c.id)
+)
 
 
 def open_event(tx: Transaction, now: datetime, request_id: str, instance_uuid: str, event: str, host: str) -> None:
@@ -35,8 +39,7 @@ def close_event(
 
 
 def read_mappings(tx: Transaction, instance_uuid: str) -> list[Row]:
-    t = block_device_mapping
-    return tx.all(select(t).where(t.c.instance_uuid == instance_uuid).order_by(t.c.id))
+    return tx.all(_DISKS_OF, uuid=instance_uuid)
 
 
 def create_mapping(tx: Transaction, now: datetime, values: Values) -> Row:

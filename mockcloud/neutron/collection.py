@@ -5,16 +5,18 @@ Every list filters by any attribute, selects `fields`, sorts and pages, as neutr
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, delete, or_, select, update
+from sqlalchemy import Table, bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import Forbidden, NotFound
 from mockcloud.http.paging import MarkerNotFound
@@ -136,7 +138,7 @@ class Collection:
 
     def find(self, ctx: Context, tx: Transaction, id_: str) -> Row:
         """404 for what is not there and for what the caller may not see."""
-        row = tx.one(select(self.table).where(self.table.c.id == id_))
+        row = tx.one(_by_id(self.table), id=id_)
         if row is None or not self._sees(ctx, tx, row):
             raise self.not_found(id_)
         return row
@@ -264,6 +266,11 @@ class Collection:
 
     def _target(self, tx: Transaction, row: Row) -> dict[str, Any]:
         return self._shown(row) | self.target(tx, row)
+
+
+@functools.cache
+def _by_id(table: Table) -> Prepared:
+    return Prepared(select(table).where(table.c.id == bindparam("id")))
 
 
 def isotime(when: datetime) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, delete, or_, select
+from sqlalchemy import Table, bindparam, delete, or_, select
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json
@@ -129,9 +130,12 @@ networks = Collection(
 tags = Tags(networks)
 
 
+_OWNER = Prepared(select(table.c.project_id, table.c.shared, table.c.router_external).where(table.c.id == bindparam("id")))
+
+
 def network_target(tx: Transaction, row: Row) -> dict[str, Any]:
     """What rules on a network's children ask of the network; 404 when there is none."""
-    parent = tx.one(select(table.c.project_id, table.c.shared, table.c.router_external).where(table.c.id == row["network_id"]))
+    parent = tx.one(_OWNER, id=row["network_id"])
     if parent is None:
         raise networks.not_found(row["network_id"])
     return {

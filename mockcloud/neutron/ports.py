@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json
@@ -35,6 +36,10 @@ BOUND = UNBOUND | {
 }  # fmt: skip
 UNPLUGGED = ("unbound", "binding_failed")
 ROUTER_OWNED = ("network:router_interface", "network:router_gateway", "network:floatingip")
+
+_SUBNETS = Prepared(select(subnets).where(subnets.c.network_id == bindparam("id")).order_by(subnets.c.created_at, subnets.c.id))
+_TAKEN = select(func.aggregate_strings(ipallocations.c.ip_address, ",")).where(ipallocations.c.subnet_id == bindparam("id"))
+_ADDRESSES = Prepared(select(ipallocations).where(ipallocations.c.port_id == bindparam("id")).order_by(ipallocations.c.position))
 
 
 def _new(ctx: Context, tx: Transaction, row: Row) -> None:
@@ -102,7 +107,7 @@ def _bind(ctx: Context, row: Row) -> None:
 
 def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, current: list[allocation.Allocation]) -> None:
     """Sets the port's `fixed_ips`; `current` are its addresses so far."""
-    own = tx.all(select(subnets).where(subnets.c.network_id == port["network_id"]).order_by(subnets.c.created_at, subnets.c.id))
+    own = tx.all(_SUBNETS, id=port["network_id"])
     taken = {subnet["id"]: _taken(tx, subnet["id"]) for subnet in own}
     for one in current:
         taken[one["subnet_id"]].remove(one["ip_address"])
@@ -117,7 +122,7 @@ def _allocate(tx: Transaction, port: Row, asked: list[Json] | None, current: lis
 
 def _taken(tx: Transaction, subnet_id: str) -> list[str]:
     """Addresses of the subnet that ports have, in one string and from the index alone: a full subnet has many."""
-    joined = tx.scalar(select(func.aggregate_strings(ipallocations.c.ip_address, ",")).where(ipallocations.c.subnet_id == subnet_id))
+    joined = tx.scalar(_TAKEN.params(id=subnet_id))
     return str(joined).split(",") if joined else []
 
 
@@ -133,8 +138,7 @@ def _keep_addresses(ctx: Context, tx: Transaction, row: Row) -> None:
 
 def addresses(tx: Transaction, port_id: str) -> list[allocation.Allocation]:
     """A port's fixed_ips."""
-    rows = tx.all(select(ipallocations).where(ipallocations.c.port_id == port_id).order_by(ipallocations.c.position))
-    return [{"subnet_id": row["subnet_id"], "ip_address": row["ip_address"]} for row in rows]
+    return [{"subnet_id": row["subnet_id"], "ip_address": row["ip_address"]} for row in tx.all(_ADDRESSES, id=port_id)]
 
 
 def _changed(ctx: Context, tx: Transaction, old: Row, new: Row) -> None:
@@ -216,8 +220,11 @@ def discard(tx: Transaction, port_id: str) -> None:
 
 
 def _more(ctx: Context, tx: Transaction, views: list[Json]) -> None:
+    if len(views) == 1:
+        views[0]["fixed_ips"] = addresses(tx, views[0]["id"])
+        return
     by_port: dict[str, list[Json]] = {}
-    chosen = among(ipallocations.c.port_id, [view["id"] for view in views])
+    chosen = ipallocations.c.port_id.in_([view["id"] for view in views])
     for row in tx.all(select(ipallocations).where(chosen).order_by(ipallocations.c.position)):
         by_port.setdefault(row["port_id"], []).append({"subnet_id": row["subnet_id"], "ip_address": row["ip_address"]})
     for view in views:

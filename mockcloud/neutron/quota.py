@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Table, bindparam, delete, func, select
 
 from mockcloud.db.engine import Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, Forbidden, NotFound
 from mockcloud.http.reply import Json
@@ -29,17 +30,20 @@ COUNTED: dict[str, Table] = {
     "security_group": security_groups, "security_group_rule": security_group_rules,
 }  # fmt: skip
 
+_LIMITS = Prepared(select(quotas).where(quotas.c.project_id == bindparam("project_id")))
+_USED = {
+    resource: Prepared(select(func.count().label("used")).select_from(table).where(table.c.project_id == bindparam("project_id")))
+    for resource, table in COUNTED.items()
+}
+
 
 def limits(tx: Transaction, project_id: str) -> dict[str, int]:
-    rows = tx.all(select(quotas).where(quotas.c.project_id == project_id))
+    rows = tx.all(_LIMITS, project_id=project_id)
     return DEFAULTS | {row["resource"]: row["limit"] for row in rows}
 
 
 def used(tx: Transaction, project_id: str, resource: str) -> int:
-    table = COUNTED.get(resource)
-    if table is None:
-        return 0
-    return int(tx.scalar(select(func.count()).select_from(table).where(table.c.project_id == project_id)) or 0)
+    return int(tx.scalar(_USED[resource], project_id=project_id) or 0) if resource in _USED else 0
 
 
 def check(tx: Transaction, project_id: str, resource: str, more: int = 1) -> None:

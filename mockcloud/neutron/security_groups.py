@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import String, cast, delete, select
+from sqlalchemy import String, bindparam, cast, delete, select
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import Conflict
 from mockcloud.http.reply import Json, Query
@@ -19,10 +20,14 @@ from mockcloud.neutron.tables import security_group_rules as rules_table
 from mockcloud.neutron.tables import security_groups as table
 from mockcloud.neutron.tags import Tags
 
+_DEFAULT = Prepared(
+    select(default_security_group.c.security_group_id).where(default_security_group.c.project_id == bindparam("project_id"))
+)
+
 
 def ensure_default_group(ctx: Context, tx: Transaction, project_id: str) -> str:
     """The id of the project's default group."""
-    found = tx.scalar(select(default_security_group.c.security_group_id).where(default_security_group.c.project_id == project_id))
+    found = tx.scalar(_DEFAULT, project_id=project_id)
     if found is not None:
         return str(found)
     group: Row = {"id": str(uuid.uuid4()), "project_id": project_id, "name": "default", "description": "Default security group"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, func, or_, select
+from sqlalchemy import Table, bindparam, func, or_, select
 
-from mockcloud.db.engine import Transaction
+from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.errors import Forbidden
 from mockcloud.nova.tables import (
     instance_group_members,
@@ -37,21 +38,43 @@ DEFAULTS = {
 }
 DEFAULT_CLASS = "default"
 
+
+def _limits_of(table: Table, *names: str) -> Prepared:
+    return Prepared(select(table.c.resource, table.c.hard_limit).where(*(table.c[name] == bindparam(name) for name in names)))
+
+
+_OF_CLASS = _limits_of(quota_classes, "class_name")
+_OF_PROJECT = _limits_of(quotas, "project_id")
+_OF_USER = _limits_of(project_user_quotas, "project_id", "user_id")
+
+
+def _used(*names: str) -> Prepared:
+    """The sums over servers that are there, and how many groups, in one row."""
+    sums = (func.count().label("instances"), func.sum(instances.c.vcpus).label("cores"), func.sum(instances.c.memory_mb).label("ram"))
+    groups = select(func.count()).select_from(instance_groups)
+    groups = groups.where(*(instance_groups.c[name] == bindparam(name) for name in names))
+    there = (instances.c.deleted_at.is_(None), or_(instances.c.vm_state.is_(None), instances.c.vm_state != "soft-delete"))
+    mine = (instances.c[name] == bindparam(name) for name in names)
+    return Prepared(select(*sums, groups.scalar_subquery().label("server_groups")).select_from(instances).where(*there, *mine))
+
+
+_USED, _USED_BY_USER = _used("project_id"), _used("project_id", "user_id")
+
 Amounts = Mapping[str, int]
 
 
 def class_limits(tx: Transaction, class_name: str = DEFAULT_CLASS) -> dict[str, int]:
     """What the class leaves open is the built-in default. -1 is no limit, here as everywhere."""
-    return DEFAULTS | _own(tx, quota_classes, class_name=class_name)
+    return DEFAULTS | _limits(tx.all(_OF_CLASS, class_name=class_name))
 
 
 def own_limits(tx: Transaction, project_id: str) -> dict[str, int]:
     """Only what was set for the project."""
-    return _own(tx, quotas, project_id=project_id)
+    return _limits(tx.all(_OF_PROJECT, project_id=project_id))
 
 
 def own_user_limits(tx: Transaction, project_id: str, user_id: str) -> dict[str, int]:
-    return _own(tx, project_user_quotas, project_id=project_id, user_id=user_id)
+    return _limits(tx.all(_OF_USER, project_id=project_id, user_id=user_id))
 
 
 def limits_of(tx: Transaction, project_id: str, user_id: str = "") -> dict[str, int]:
@@ -62,14 +85,8 @@ def limits_of(tx: Transaction, project_id: str, user_id: str = "") -> dict[str, 
 
 def usage_of(tx: Transaction, project_id: str, user_id: str = "") -> dict[str, int]:
     """instances, cores, ram (MiB) and server_groups; what belongs to users, not projects, is always 0, as in nova."""
-    sums = (func.count().label("instances"), func.sum(instances.c.vcpus).label("cores"), func.sum(instances.c.memory_mb).label("ram"))
-    mine = select(*sums).where(instances.c.project_id == project_id, instances.c.deleted_at.is_(None))
-    mine = mine.where(or_(instances.c.vm_state.is_(None), instances.c.vm_state != "soft-delete"))
-    groups = select(func.count()).select_from(instance_groups).where(instance_groups.c.project_id == project_id)
-    if user_id:
-        mine, groups = mine.where(instances.c.user_id == user_id), groups.where(instance_groups.c.user_id == user_id)
-    counted = tx.one(mine.add_columns(groups.scalar_subquery().label("server_groups"))) or {}
-    return dict.fromkeys(DEFAULTS, 0) | {name: int(value or 0) for name, value in counted.items()}
+    counted = tx.one(_USED_BY_USER, project_id=project_id, user_id=user_id) if user_id else tx.one(_USED, project_id=project_id)
+    return dict.fromkeys(DEFAULTS, 0) | {name: int(value or 0) for name, value in (counted or {}).items()}
 
 
 def over(limits: Amounts, used: Amounts, deltas: Amounts) -> list[str]:
@@ -158,6 +175,5 @@ def _scopes(tx: Transaction, project_id: str, user_id: str) -> Iterator[tuple[di
         yield dict.fromkeys(DEFAULTS, -1) | own, usage_of(tx, project_id, user_id)
 
 
-def _own(tx: Transaction, table: Table, **of: str) -> dict[str, int]:
-    rows = tx.all(select(table.c.resource, table.c.hard_limit).filter_by(**of))
+def _limits(rows: Sequence[Row]) -> dict[str, int]:
     return {row["resource"]: int(row["hard_limit"]) for row in rows}

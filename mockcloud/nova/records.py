@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Table, select, update
+from sqlalchemy import DateTime, Table, bindparam, select, update
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.nova.tables import instance_actions, instance_actions_events, instance_faults, services
+
+_LATEST_ACTION = Prepared(
+    select(instance_actions.c.id)
+    .where(instance_actions.c.instance_uuid == bindparam("uuid"), instance_actions.c.request_id == bindparam("request_id"))
+    .order_by(instance_actions.c.id.desc())
+    .limit(1)
+)
 
 
 def to_message(row: Mapping[str, Any]) -> Row:
@@ -37,10 +45,7 @@ def record_fault(
 
 def start_event(tx: Transaction, now: datetime, request_id: str, instance_uuid: str, event: str, host: str) -> int | None:
     """Opens an event of the action that this request began; None when the request began none."""
-    latest = instance_actions.c.id.desc()
-    found = select(instance_actions.c.id).order_by(latest).limit(1)
-    found = found.where(instance_actions.c.instance_uuid == instance_uuid, instance_actions.c.request_id == request_id)
-    action_id = tx.scalar(found)
+    action_id = tx.scalar(_LATEST_ACTION, uuid=instance_uuid, request_id=request_id)
     if action_id is None:
         return None
     event_id: int = tx.insert(instance_actions_events, action_id=action_id, event=event, start_time=now, host=host)

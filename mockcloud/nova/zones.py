@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.nova.tables import aggregates, services
 
+_AGGREGATES = Prepared(select(aggregates.c.hosts, aggregates.c.metadata).order_by(aggregates.c.id.desc()))
 INTERNAL = "internal"  # where services without guests are
 
 
 def read_zones(tx: Transaction) -> dict[str, str]:
     """By host, those that an aggregate names."""
-    rows = tx.all(select(aggregates.c.hosts, aggregates.c.metadata).order_by(aggregates.c.id.desc()))
+    rows = tx.all(_AGGREGATES)
     return {host: row["metadata"]["availability_zone"] for row in rows if row["metadata"].get("availability_zone") for host in row["hosts"]}
 
 

@@ -6,9 +6,10 @@ import uuid as uuid_module
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from mockcloud.db.engine import Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json
@@ -17,6 +18,10 @@ from mockcloud.placement.classes import known_classes
 from mockcloud.placement.inventory import refusal
 from mockcloud.placement.store import bump, find_provider, used_by_class
 from mockcloud.placement.tables import allocations, consumers, inventories, resource_providers
+
+_CONSUMER = Prepared(select(consumers).where(consumers.c.uuid == bindparam("uuid")))
+_GIVERS = Prepared(select(allocations.c.provider_uuid).where(allocations.c.consumer_uuid == bindparam("uuid")))
+_OFFERED = Prepared(select(inventories).where(inventories.c.provider_uuid == bindparam("uuid")))
 
 Wanted = dict[str, dict[str, int]]  # provider -> resource class -> amount
 NOBODY = "00000000-0000-0000-0000-000000000000"  # owner of what was allocated before 1.8 knew owners
@@ -109,7 +114,7 @@ def _wanted(given: Any) -> Wanted:
 
 def _guard(ctx: Context, tx: Transaction, consumer: str, body: Json) -> None:
     """Compare and set of the consumer's generation."""
-    row = tx.one(select(consumers).where(consumers.c.uuid == consumer))
+    row = tx.one(_CONSUMER, uuid=consumer)
     known = row["generation"] if row else None
     if ctx.at_least("1.28") and body["consumer_generation"] != known:
         raise Conflict(
@@ -129,16 +134,15 @@ def _guard(ctx: Context, tx: Transaction, consumer: str, body: Json) -> None:
 
 def _take_back(tx: Transaction, consumer: str) -> set[str]:
     """The providers that had given something."""
-    mine = allocations.c.consumer_uuid == consumer
-    touched = {row["provider_uuid"] for row in tx.all(select(allocations.c.provider_uuid).where(mine))}
+    touched = {row["provider_uuid"] for row in tx.all(_GIVERS, uuid=consumer)}
     if touched:
-        tx.execute(delete(allocations).where(mine))
+        tx.execute(delete(allocations).where(allocations.c.consumer_uuid == consumer))
     return touched
 
 
 def _give(tx: Transaction, consumer: str, provider: str, resources: dict[str, int], before: dict[str, int], used: dict[str, int]) -> None:
     """`before` is what was used when the transaction began: who shrinks may stay above a capacity that was lowered. Adds to `used`."""
-    offered = {row["resource_class"]: row for row in tx.all(select(inventories).where(inventories.c.provider_uuid == provider))}
+    offered = {row["resource_class"]: row for row in tx.all(_OFFERED, uuid=provider)}
     if not offered and tx.one(select(resource_providers.c.uuid).where(resource_providers.c.uuid == provider)) is None:
         raise BadRequest(f"Allocation for resource provider '{provider}' that does not exist.")
     for name, amount in resources.items():

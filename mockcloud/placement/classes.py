@@ -10,6 +10,7 @@ import os_traits
 from sqlalchemy import Table, delete, select, update
 
 from mockcloud.db.engine import Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, Conflict, NotFound
 from mockcloud.http.reply import Json, Query, Reply
@@ -17,6 +18,7 @@ from mockcloud.placement.tables import allocations, custom_classes, custom_trait
 
 CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]+")
 LONGEST = 255
+_CLASSES, _TRAITS = Prepared(select(custom_classes.c.name)), Prepared(select(custom_traits.c.name))
 STANDARD_CLASSES: frozenset[str] = frozenset(os_resource_classes.STANDARDS)
 
 
@@ -26,15 +28,15 @@ def standard_traits() -> frozenset[str]:
 
 
 def known_classes(tx: Transaction) -> frozenset[str]:
-    return STANDARD_CLASSES | _own(tx, custom_classes)
+    return STANDARD_CLASSES | _own(tx, _CLASSES)
 
 
 def known_traits(tx: Transaction) -> frozenset[str]:
-    return standard_traits() | _own(tx, custom_traits)
+    return standard_traits() | _own(tx, _TRAITS)
 
 
-def _own(tx: Transaction, table: Table) -> frozenset[str]:
-    return frozenset(row["name"] for row in tx.all(select(table.c.name)))
+def _own(tx: Transaction, names: Prepared) -> frozenset[str]:
+    return frozenset(row["name"] for row in tx.all(names))
 
 
 async def list_resource_classes(ctx: Context) -> Json:

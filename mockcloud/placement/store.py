@@ -7,13 +7,22 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import Conflict, NotFound
 from mockcloud.placement.candidates import Provider
 from mockcloud.placement.tables import allocations, inventories, resource_providers
+
+_USED = func.sum(allocations.c.used).label("used")
+_PROVIDER = Prepared(select(resource_providers).where(resource_providers.c.uuid == bindparam("uuid")))
+_USED_OF = Prepared(
+    select(allocations.c.resource_class, _USED)
+    .where(allocations.c.provider_uuid == bindparam("uuid"))
+    .group_by(allocations.c.resource_class)
+)
 
 
 def http_date(moment: datetime) -> str:
@@ -22,7 +31,7 @@ def http_date(moment: datetime) -> str:
 
 
 def find_provider(tx: Transaction, uuid: str) -> Row:
-    row = tx.one(select(resource_providers).where(resource_providers.c.uuid == uuid))
+    row = tx.one(_PROVIDER, uuid=uuid)
     if row is None:
         raise NotFound(f"No resource provider with uuid {uuid} found", code="placement.resource_provider.not_found")
     return row
@@ -43,13 +52,7 @@ def bump(ctx: Context, tx: Transaction, provider: Row, **values: Any) -> int:
 
 
 def used_by_class(tx: Transaction, uuid: str) -> dict[str, int]:
-    total = func.sum(allocations.c.used)
-    rows = tx.all(
-        select(allocations.c.resource_class, total.label("used"))
-        .where(allocations.c.provider_uuid == uuid)
-        .group_by(allocations.c.resource_class)
-    )
-    return {row["resource_class"]: int(row["used"]) for row in rows}
+    return {row["resource_class"]: int(row["used"]) for row in tx.all(_USED_OF, uuid=uuid)}
 
 
 def load_providers(tx: Transaction, uuids: Iterable[str] | None = None) -> list[Provider]:
@@ -72,9 +75,8 @@ def load_providers(tx: Transaction, uuids: Iterable[str] | None = None) -> list[
     }
     for row in tx.all(select(inventories).where(*among(inventories.c.provider_uuid))):
         found[row["provider_uuid"]].inventories[row["resource_class"]] = row
-    total = func.sum(allocations.c.used).label("used")
     for row in tx.all(
-        select(allocations.c.provider_uuid, allocations.c.resource_class, total)
+        select(allocations.c.provider_uuid, allocations.c.resource_class, _USED)
         .where(*among(allocations.c.provider_uuid))
         .group_by(allocations.c.provider_uuid, allocations.c.resource_class)
     ):

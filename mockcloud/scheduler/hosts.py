@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, or_, select
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.nova.tables import aggregates, compute_nodes, instances, services
 from mockcloud.scheduler.spec import RequestSpec
 
@@ -97,7 +98,7 @@ def read_hosts(tx: Transaction, now: datetime, down_after: float, speaks_of: Col
         for row in tx.all(_placed().where(instances.c.uuid.in_(speaks_of))):
             places[row["host"]].add(row["uuid"])
     zones: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in tx.all(select(aggregates.c.hosts, aggregates.c.metadata)):
+    for row in tx.all(_AGGREGATES):
         for host in row["hosts"]:
             zones[host].append(row["metadata"])
     alive_since = now - timedelta(seconds=down_after)
@@ -108,13 +109,16 @@ def read_hosts(tx: Transaction, now: datetime, down_after: float, speaks_of: Col
     return hosts
 
 
-_NODES = select(
-    compute_nodes,
-    services.c.disabled,
-    services.c.disabled_reason,
-    services.c.forced_down,
-    func.coalesce(services.c.last_seen_up, services.c.created_at).label("seen"),
-).join(services, (services.c.host == compute_nodes.c.host) & (services.c.binary == "nova-compute"))
+_AGGREGATES = Prepared(select(aggregates.c.hosts, aggregates.c.metadata))
+_NODES = Prepared(
+    select(
+        compute_nodes,
+        services.c.disabled,
+        services.c.disabled_reason,
+        services.c.forced_down,
+        func.coalesce(services.c.last_seen_up, services.c.created_at).label("seen"),
+    ).join(services, (services.c.host == compute_nodes.c.host) & (services.c.binary == "nova-compute"))
+)
 
 _IS_HEAVY = or_(instances.c.vm_state == "building", instances.c.task_state.in_(IO_HEAVY))
 _COUNTS = (
