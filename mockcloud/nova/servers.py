@@ -51,7 +51,8 @@ def _listed(ctx: Context, tx: Transaction, query: Query, list_name: str) -> list
     if stmt is None:
         return []
     if not (patterns := address_patterns(ctx, query)):
-        return select_page(tx, stmt, instances, query, key="uuid", sort=sort)
+        chosen = (instances.c.uuid, instances.c.display_name) if list_name == "index" else instances.c  # what it shows, and no more
+        return select_page(tx, stmt.with_only_columns(*chosen), instances, query, key="uuid", sort=sort)
     everything = Query({**query, "limit": MAX_LIMIT})  # addresses are not the database's to compare
     rows = select_page(tx, stmt, instances, everything, key="uuid", sort=sort)
     return [row for row in rows if has_address(row, patterns)][: limit_of(query)]
