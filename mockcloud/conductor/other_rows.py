@@ -20,6 +20,20 @@ _DISKS_OF = Prepared(
     select(block_device_mapping).where(block_device_mapping.c.instance_uuid == bindparam("uuid")).order_by(block_device_mapping.c.id)
 )
 
+_ITS_ACTIONS = select(instance_actions.c.id).where(
+    instance_actions.c.instance_uuid == bindparam("uuid"), instance_actions.c.request_id == bindparam("request_id")
+)
+_OPEN_EVENT = Prepared(
+    select(instance_actions_events.c.id)
+    .where(
+        instance_actions_events.c.action_id.in_(_ITS_ACTIONS),
+        instance_actions_events.c.event == bindparam("event"),
+        instance_actions_events.c.finish_time.is_(None),
+    )
+    .order_by(instance_actions_events.c.id.desc())
+    .limit(1)
+)
+
 
 def open_event(tx: Transaction, now: datetime, request_id: str, instance_uuid: str, event: str, host: str) -> None:
     """Work that no action asked for leaves no event."""
@@ -30,10 +44,7 @@ def close_event(
     tx: Transaction, now: datetime, request_id: str, instance_uuid: str, event: str, exc: str | None, traceback: str | None
 ) -> None:
     """Closes the latest open event of that name; a second closing finds none."""
-    events, actions = instance_actions_events, instance_actions
-    mine = select(actions.c.id).where(actions.c.instance_uuid == instance_uuid, actions.c.request_id == request_id)
-    still_open = (events.c.action_id.in_(mine), events.c.event == event, events.c.finish_time.is_(None))
-    event_id = tx.scalar(select(events.c.id).where(*still_open).order_by(events.c.id.desc()).limit(1))
+    event_id = tx.scalar(_OPEN_EVENT, uuid=instance_uuid, request_id=request_id, event=event)
     if event_id is not None:
         finish_event(tx, now, event_id, exc, traceback)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, true
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.glance.tables import image_members, images
 from mockcloud.http.context import Context
 from mockcloud.http.errors import Forbidden, NotFound
@@ -23,7 +24,7 @@ def is_admin(ctx: Context) -> bool:
     return ctx.can("context_is_admin")
 
 
-def shared_with(project_id: str, status: str = "all") -> Any:
+def shared_with(project_id: Any, status: str = "all") -> Any:
     """Ids of the images that a project is a member of."""
     wanted = select(image_members.c.image_id).where(image_members.c.member_id == project_id)
     return wanted if status == "all" else wanted.where(image_members.c.status == status)
@@ -31,15 +32,23 @@ def shared_with(project_id: str, status: str = "all") -> Any:
 
 def visible(ctx: Context, member_status: str = "all") -> ColumnElement[bool]:
     """What the caller may see by id; a shared image as far as its membership has that status."""
-    if is_admin(ctx):
-        return true()
-    shared = and_(images.c.visibility == "shared", images.c.id.in_(shared_with(ctx.project_id, member_status)))
-    return or_(images.c.owner == ctx.project_id, images.c.owner.is_(None), images.c.visibility.in_(("public", "community")), shared)
+    return true() if is_admin(ctx) else _open_to(ctx.project_id, member_status)
+
+
+def _open_to(project_id: Any, member_status: str = "all") -> ColumnElement[bool]:
+    """`project_id` is one, or the parameter that stands for it."""
+    shared = and_(images.c.visibility == "shared", images.c.id.in_(shared_with(project_id, member_status)))
+    for_all = or_(images.c.visibility == "public", images.c.visibility == "community")
+    return or_(images.c.owner == project_id, images.c.owner.is_(None), for_all, shared)
+
+
+_BY_ID = select(images).where(images.c.id == bindparam("id"))
+_ANY, _OPEN = Prepared(_BY_ID), Prepared(_BY_ID.where(_open_to(bindparam("project_id"))))
 
 
 def find(ctx: Context, tx: Transaction, image_id: str, missing: str = "No image found with ID {}") -> Row:
     """404 for what is not there and for what the caller may not see; `missing` words it."""
-    row = tx.one(select(images).where(images.c.id == image_id, visible(ctx)))
+    row = tx.one(_ANY, id=image_id) if is_admin(ctx) else tx.one(_OPEN, id=image_id, project_id=ctx.project_id)
     if row is None:
         raise NotFound(missing.format(image_id))
     return row

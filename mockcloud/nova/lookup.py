@@ -41,15 +41,22 @@ def owner(row: Row) -> dict[str, Any]:
 
 def visible_flavors(ctx: Context) -> Select[Any]:
     """Public flavors, and the private ones that the caller's project was given."""
-    if is_admin(ctx):
-        return select(flavors)
-    given = select(flavor_projects.c.flavor_id).where(flavor_projects.c.project_id == ctx.project_id)
+    return select(flavors) if is_admin(ctx) else _open_to(ctx.project_id)
+
+
+def _open_to(project_id: Any) -> Select[Any]:
+    """`project_id` is one, or the parameter that stands for it."""
+    given = select(flavor_projects.c.flavor_id).where(flavor_projects.c.project_id == project_id)
     return select(flavors).where(or_(flavors.c.is_public, flavors.c.id.in_(given)))
+
+
+_ANY_FLAVOR = Prepared(select(flavors).where(flavors.c.flavorid == bindparam("id")))
+_OPEN_FLAVOR = Prepared(_open_to(bindparam("project_id")).where(flavors.c.flavorid == bindparam("id")))
 
 
 def find_flavor(ctx: Context, tx: Transaction, flavor_id: str) -> Row:
     """By the id that the API shows (column `flavorid`)."""
-    row = tx.one(visible_flavors(ctx).where(flavors.c.flavorid == flavor_id))
+    row = tx.one(_ANY_FLAVOR, id=flavor_id) if is_admin(ctx) else tx.one(_OPEN_FLAVOR, id=flavor_id, project_id=ctx.project_id)
     if row is None:
         raise NotFound(f"Flavor {flavor_id} could not be found.")
     return row

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.reply import Json, Reply
 from mockcloud.nova.action_log import record_action
@@ -20,13 +21,20 @@ MOVED = ("confirmed", "reverted", "error", "failed", "done", "completed", "cance
 
 Event = dict[str, Any]
 
+_SERVER = Prepared(select(instances).where(instances.c.uuid == bindparam("uuid"), instances.c.deleted_at.is_(None)))
+_MOVES = Prepared(
+    select(migrations.c.source_compute, migrations.c.dest_compute, migrations.c.status).where(
+        migrations.c.instance_uuid == bindparam("uuid")
+    )
+)
+
 
 async def create_server_external_events(ctx: Context, body: Json) -> Reply:
     accepted: dict[str, list[Event]] = defaultdict(list)  # by host
     shown: list[Event] = []
     with ctx.db.transaction() as tx:
         for event in body["events"]:
-            server = tx.one(select(instances).where(instances.c.uuid == event["server_uuid"], instances.c.deleted_at.is_(None)))
+            server = tx.one(_SERVER, uuid=event["server_uuid"])
             code = _code(event, server)
             shown.append({**event, "code": code, "status": "completed" if code == 200 else "failed"})
             if code == 200 and server is not None:
@@ -48,9 +56,9 @@ def _code(event: Event, server: Row | None) -> int:
 
 def _hosts(tx: Transaction, server: Row) -> set[str]:
     """While a server moves, both of its computes hear of it."""
-    m = migrations.c
-    moves = tx.all(select(m.source_compute, m.dest_compute).where(m.instance_uuid == server["uuid"], m.status.not_in(MOVED)))
-    return {host for host in (server["host"], *(host for move in moves for host in move.values())) if host}
+    moves = [move for move in tx.all(_MOVES, uuid=server["uuid"]) if move["status"] not in MOVED]
+    hosts = (server["host"], *(move[name] for move in moves for name in ("source_compute", "dest_compute")))
+    return {host for host in hosts if host}
 
 
 def _record(ctx: Context, tx: Transaction, event: Event) -> None:

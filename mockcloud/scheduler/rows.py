@@ -6,15 +6,31 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Select, and_, bindparam, or_, select, update
 
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.nova.records import finish_event, record_fault, start_event
 from mockcloud.nova.tables import compute_nodes, instance_group_members, instance_groups, instances
 from mockcloud.scheduler.selection import NoValidHost, Selection
 from mockcloud.scheduler.spec import Group
 
 EVENT = "schedule"
+
+
+def _members() -> Select[Any]:
+    """Groups, a row for each member with its place."""
+    g, m = instance_groups, instance_group_members
+    return (
+        select(g.c.uuid, g.c.policy, g.c.rules, m.c.instance_uuid, instances.c.host)
+        .outerjoin(m, m.c.group_uuid == g.c.uuid)
+        .outerjoin(instances, and_(instances.c.uuid == m.c.instance_uuid, instances.c.deleted_at.is_(None)))
+    )
+
+
+_GROUP = Prepared(_members().where(instance_groups.c.uuid == bindparam("uuid")))
+_ITS_GROUPS = select(instance_group_members.c.group_uuid).where(instance_group_members.c.instance_uuid == bindparam("instance_uuid"))
+_ITS_GROUP = Prepared(_members().where(instance_groups.c.uuid.in_(_ITS_GROUPS)))
 
 
 def read_servers(tx: Transaction, uuids: Collection[str]) -> dict[str, Row]:
@@ -26,14 +42,7 @@ def read_servers(tx: Transaction, uuids: Collection[str]) -> dict[str, Row]:
 
 def read_group(tx: Transaction, instance_uuid: str, hint: str | None) -> Group | None:
     """The group of the hint, or the one that the server is a member of, with the places of its members."""
-    g, m = instance_groups, instance_group_members
-    mine = select(m.c.group_uuid).where(m.c.instance_uuid == instance_uuid)
-    rows = tx.all(
-        select(g.c.uuid, g.c.policy, g.c.rules, m.c.instance_uuid, instances.c.host)
-        .outerjoin(m, m.c.group_uuid == g.c.uuid)
-        .outerjoin(instances, and_(instances.c.uuid == m.c.instance_uuid, instances.c.deleted_at.is_(None)))
-        .where(g.c.uuid == hint if hint else g.c.uuid.in_(mine))
-    )
+    rows = tx.all(_GROUP, uuid=hint) if hint else tx.all(_ITS_GROUP, instance_uuid=instance_uuid)
     if not rows:
         return None
     members = frozenset(row["instance_uuid"] for row in rows if row["instance_uuid"])
