@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, Table, bindparam, func, select
 
 from mockcloud.clients import EndpointDown
 from mockcloud.db.engine import Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.reply import Json
 from mockcloud.nova.links import links
@@ -39,6 +40,25 @@ class Surroundings:
     security_groups: dict[str, list[Json]] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
     host_status: dict[str, str] = field(default_factory=dict)
+
+
+class OfServers:
+    """Rows of several servers; those of a single one, which is asked for most, are prepared."""
+
+    def __init__(self, table: Table, statement: Select[Any]) -> None:
+        self._column, self._statement = table.c.instance_uuid, statement
+        self._of_one = Prepared(statement.where(self._column == bindparam("uuid")))
+
+    def read(self, tx: Transaction, uuids: Sequence[str]) -> list[Row]:
+        return tx.all(self._of_one, uuid=uuids[0]) if len(uuids) == 1 else tx.all(self._statement.where(self._column.in_(uuids)))
+
+
+_DISKS = block_device_mapping.c
+_VOLUMES = OfServers(
+    block_device_mapping,
+    select(_DISKS.instance_uuid, _DISKS.volume_id, _DISKS.delete_on_termination).where(_DISKS.volume_id.is_not(None)).order_by(_DISKS.id),
+)
+_GROUPS = OfServers(instance_group_members, select(instance_group_members))
 
 
 async def show_servers(ctx: Context, rows: Sequence[Row]) -> list[Json]:
@@ -70,16 +90,14 @@ def _last_faults(tx: Transaction, uuids: Sequence[str]) -> dict[str, Row]:
 
 
 def _volumes(tx: Transaction, uuids: Sequence[str]) -> dict[str, list[Row]]:
-    t, found = block_device_mapping, defaultdict(list)
-    columns = (t.c.instance_uuid, t.c.volume_id, t.c.delete_on_termination)
-    for row in tx.all(select(*columns).where(t.c.instance_uuid.in_(uuids), t.c.volume_id.is_not(None)).order_by(t.c.id)):
+    found = defaultdict(list)
+    for row in _VOLUMES.read(tx, uuids):
         found[row["instance_uuid"]].append(row)
     return found
 
 
 def _groups(tx: Transaction, uuids: Sequence[str]) -> dict[str, list[str]]:
-    t = instance_group_members
-    return {row["instance_uuid"]: [row["group_uuid"]] for row in tx.all(select(t).where(t.c.instance_uuid.in_(uuids)))}
+    return {row["instance_uuid"]: [row["group_uuid"]] for row in _GROUPS.read(tx, uuids)}
 
 
 def _host_status(ctx: Context, tx: Transaction) -> dict[str, str]:
