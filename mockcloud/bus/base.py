@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import traceback
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -85,6 +85,11 @@ class Bus(Protocol):
     async def close(self) -> None: ...
 
 
+def new_message_id() -> str:
+    """As many random hex digits as oslo.messaging's uuid4().hex, in a quarter of the time."""
+    return os.urandom(16).hex()
+
+
 @dataclass(slots=True)
 class Message:
     """One request: what the envelope holds."""
@@ -94,7 +99,7 @@ class Message:
     context: dict[str, Any]
     version: str = "1.0"
     namespace: str | None = None
-    unique_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    unique_id: str = field(default_factory=new_message_id)
     msg_id: str | None = None
     reply_q: str | None = None
     timeout: float | None = None
@@ -139,7 +144,7 @@ class Reply:
 
     def encode(self) -> bytes:
         failure = None if self.failure is None else orjson.dumps(self.failure).decode()
-        return envelope({"_msg_id": self.msg_id, "result": self.result, "failure": failure, "ending": True, "_unique_id": uuid.uuid4().hex})
+        return envelope({"_msg_id": self.msg_id, "result": self.result, "failure": failure, "ending": True, "_unique_id": new_message_id()})
 
     @classmethod
     def decode(cls, data: bytes) -> Reply:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from mockcloud.bus.base import EXCHANGES, Incoming, Message, MessagingTimeout, Reply, dispatch
+from mockcloud.bus.base import EXCHANGES, Incoming, Message, MessagingTimeout, Reply, dispatch, new_message_id
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.trace import FaultTable, Recorder, Scope, current_scope, span, within
@@ -70,7 +69,7 @@ class MemoryBus:
     ) -> Any:
         limit = self._timeout if timeout is None else timeout
         message = Message(method, args or {}, ctx.to_dict(), version, namespace)
-        message.msg_id, message.timeout = uuid.uuid4().hex, limit
+        message.msg_id, message.timeout = new_message_id(), limit
         scope = current_scope()
         message.reply_q = f"reply_{scope.service}.{scope.host}" if scope else "reply"
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,6 +56,7 @@ def page(
     return (rows[::-1] if reverse else rows), more
 
 
+@functools.lru_cache(maxsize=512)
 def _order(table: Table, name: str, direction: str) -> list[Any]:
     column = table.c[name]
     ordered = column.desc() if direction == "desc" else column.asc()
