@@ -120,8 +120,9 @@ class Context:
         """Whether the caller may do `rule` to `target` (default: something of the caller's own)."""
         if self._credentials is None:
             self._credentials = self.request.credentials()
-        own = {"project_id": self.project_id, "user_id": self.user_id, "tenant_id": self.project_id}
-        return self.service.policy.check(rule, own if target is None else target, self._credentials)
+        if target is None:
+            target = {"project_id": self.project_id, "user_id": self.user_id, "tenant_id": self.project_id}
+        return self.service.policy.check(rule, target, self._credentials)
 
     def enforce(self, rule: str, target: dict[str, Any] | None = None) -> None:
         if not self.can(rule, target):

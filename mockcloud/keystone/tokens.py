@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import ColumnElement, event, or_, select
+from sqlalchemy import bindparam, event, or_, select
 
 from mockcloud.clock import Clock
 from mockcloud.db.engine import Database, Row, Transaction
+from mockcloud.db.prepared import Prepared
 from mockcloud.http.reply import Stored
 from mockcloud.keystone import roles_of
 from mockcloud.keystone.catalog import build_catalog
@@ -23,6 +24,23 @@ from mockcloud.keystone.lookup import DOMAIN, PROJECT, USER
 from mockcloud.keystone.tables import application_credentials, fernet_keys, revocation_events
 
 Body = dict[str, Any]
+
+
+_EVENTS = revocation_events.c
+_LATE = _EVENTS.issued_before >= bindparam("issued")
+REVOKED = Prepared(  # by itself, by the first of its chain, or with all of its user, project or application credential
+    select(_EVENTS.id)
+    .where(
+        or_(
+            _EVENTS.audit_id == bindparam("own"),
+            _EVENTS.audit_id == bindparam("first"),
+            (_EVENTS.user_id == bindparam("user_id")) & _LATE,
+            (_EVENTS.project_id == bindparam("project_id")) & _LATE,
+            _EVENTS.application_credential_id == bindparam("credential_id"),
+        )
+    )
+    .limit(1)
+)
 
 
 class TokenError(Exception):
@@ -173,16 +191,16 @@ class Tokens:
             return body
 
     def _refuse_revoked(self, tx: Transaction, payload: Payload) -> None:
-        issued = datetime.fromtimestamp(payload.issued, UTC).replace(tzinfo=None)
-        table = revocation_events
-        late = table.c.issued_before >= issued
-        ended: list[ColumnElement[bool]] = [table.c.audit_id.in_(payload.audit_ids), (table.c.user_id == payload.user_id) & late]
-        if payload.scope == "project":
-            ended.append((table.c.project_id == payload.scope_id) & late)
-        if payload.application_credential_id:
-            ended.append(table.c.application_credential_id == payload.application_credential_id)
-        found = tx.scalar(select(table.c.id).where(or_(*ended)).limit(1))
-        if found is not None:
+        revoked = tx.scalar(
+            REVOKED,
+            issued=datetime.fromtimestamp(payload.issued, UTC).replace(tzinfo=None),
+            own=payload.audit_ids[0],
+            first=payload.audit_ids[-1],
+            user_id=payload.user_id,
+            project_id=payload.scope_id if payload.scope == "project" else None,
+            credential_id=payload.application_credential_id or None,
+        )
+        if revoked is not None:
             raise TokenError("revoked")
 
     def _credential(self, tx: Transaction, payload: Payload, body: Body) -> Body:
