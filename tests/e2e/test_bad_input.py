@@ -113,6 +113,8 @@ def complaint(operation: specs.Operation, answer: Response) -> str:
 
 
 def badly_worded(operation: specs.Operation, answer: Response) -> str:
+    if answer.status == 413:
+        return "" if b"Request is too large." in answer.content else "is not the size limiter's"
     schema = specs.document(operation.service)["components"]["schemas"].get("Error")
     if operation.method == "head" or schema is None or "json" not in answer.headers.get("content-type", ""):
         return "" if operation.method == "head" or answer.content else "has no body"
