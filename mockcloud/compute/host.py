@@ -38,6 +38,7 @@ class Host:
         self.placement = Placement(component.clients)
         self.turns = Turns()  # one at a time for each server
         self.lost: set[str] = set()  # servers that should run and had no guest when this host came up
+        self.tasks_found: dict[str, str | None] = {}  # of the servers that it had then
         self.tracker: Tracker | None = None
         self.provider = ""  # uuid of the compute node and of its resource provider
         self._disabled: bool | None = None  # as placement was told last
@@ -65,6 +66,7 @@ class Host:
         self.images.folder = capacity.image_folder
         guests = await self.hypervisor.power_states()
         for instance in await self.conductor.instances_here(ctx):
+            self.tasks_found[instance["uuid"]] = instance["task_state"]
             if instance["uuid"] not in guests and instance["task_state"] is None and instance["vm_state"] in SHOULD_RUN:
                 self.lost.add(instance["uuid"])
             if instance["vm_state"] not in ("building", "error", "shelved_offloaded"):

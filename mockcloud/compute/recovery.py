@@ -33,16 +33,20 @@ class Recovery:
 
     async def recover(self) -> None:
         ctx = service_context("nova")
-        for instance in await self._conductor.instances_here(ctx):
-            await self._alone(ctx, instance["uuid"], self._look_after)
+        for instance in await self._conductor.instances_here(ctx):  # while this is asked, messages that came again take their turns
+            if instance["uuid"] in self._host.tasks_found:
+                await self._alone(ctx, instance["uuid"], self._look_after)
 
     async def _look_after(self, ctx: RequestContext, uuid: str) -> None:
         server = await self._conductor.instance(ctx, uuid)
         if server is None or server["host"] != self._host.name:
             return
         task, vm_state = server["task_state"], server["vm_state"]
+        begun_since = task is not None and task != self._host.tasks_found[uuid]  # its message is on its way
         if vm_state == "building" and task != "scheduling" and task in ON_THE_WAY:  # in "scheduling" its message is on its way
             await self._drop_build(ctx, server)
+        elif begun_since:
+            return
         elif task == "deleting":
             await self._terminations.give_everything_back(ctx, server)
             await self._conductor.destroy(ctx, uuid)

@@ -100,6 +100,16 @@ async def test_a_task_cut_off_is_over(yard: Yard, task: str, vm_state: str) -> N
     assert len(yard.faults(server)) == 1
 
 
+async def test_a_task_begun_since_the_restart_is_not_taken_for_one_cut_off(yard: Yard) -> None:
+    server = await yard.running()
+    yard.change(server, task_state="powering-off")
+    manager = yard.cloud.workers[yard.row(server)["host"]].endpoint
+    manager.host.tasks_found[server] = None
+    (recover,) = [task for task in manager.tasks if task.__name__ == "recover"]
+    await recover()
+    assert (yard.row(server)["task_state"], yard.faults(server)) == ("powering-off", [])
+
+
 async def test_a_guest_that_is_lost_is_made_again(yard: Yard) -> None:
     server = await yard.running()
     host = yard.row(server)["host"]
