@@ -7,6 +7,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import shlex
 import sys
 import time
@@ -27,7 +28,12 @@ class Usage(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options) or 0)
+        code = int(options.run(options) or 0)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as in `mockcloud spec nova | head`; what is still to be written has no reader
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (Usage, SettingsError) as error:
         print(f"mockcloud: {error}", file=sys.stderr)
         return 2

@@ -207,3 +207,9 @@ def test_steps_lists_all_28_with_the_place_of_each(capsys):
     rows = out.splitlines()
     assert [int(row.split()[0]) for row in rows] == list(range(1, 29))
     assert [row for row in rows if not re.search(r"mockcloud/\S+\.py:\d+", row)] == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m mockcloud spec nova | head -n 1"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=TIMEOUT)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "{\n", "")
