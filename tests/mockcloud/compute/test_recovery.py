@@ -228,7 +228,7 @@ async def test_the_guest_of_a_deleted_server_goes_and_one_that_lives_elsewhere_s
 
 
 async def test_a_conductor_that_is_away_costs_only_a_look(make_yard: MakeYard, caplog: pytest.LogCaptureFixture) -> None:
-    yard = await make_yard(rpc_response_timeout=0.05)
+    yard = await make_yard(rpc_response_timeout=1.0)
     server = await yard.running()
     await yard.cloud.workers["conductor"].kill()
     await _hypervisor(yard, server).power(server, Power.OFF)
