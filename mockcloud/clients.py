@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -167,32 +166,6 @@ class _Exchange:
         return Response(self._status, self._headers, stream=chunks())
 
 
-class Sockets:
-    """Over real connections, by httpx (imported on use)."""
-
-    def __init__(self, timeout: float = 60.0) -> None:
-        import httpx
-
-        self._httpx = httpx
-        self._client = httpx.AsyncClient(timeout=timeout)
-
-    async def send(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | AsyncIterator[bytes], stream: bool
-    ) -> Response:
-        request = self._client.build_request(method, url, headers=dict(headers), content=content)
-        try:
-            answer = await self._client.send(request, stream=stream)
-        except self._httpx.TransportError as error:
-            raise EndpointDown(f"Unable to establish connection to {url}: {error}") from error
-        found = {name.lower(): value for name, value in answer.headers.items()}
-        if stream:
-            return Response(answer.status_code, found, stream=answer.aiter_bytes())
-        return Response(answer.status_code, found, answer.content)
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-
 @dataclass(slots=True)
 class ServiceLogin:
     """A service's own user at keystone: its token, renewed before it ends, and the catalog that came with it."""
@@ -338,8 +311,3 @@ class Clients:
 
     def own(self, ctx: RequestContext | None = None) -> Rest:
         return Rest(self.login, ctx or service_context(self.login.username), own=True)
-
-    async def warm(self) -> None:
-        """Logs in ahead of the first request; a keystone that is away is met again then."""
-        with contextlib.suppress(EndpointDown):
-            await self.login.token()

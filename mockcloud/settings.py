@@ -60,7 +60,6 @@ class Settings:
     rpc_response_timeout: float = 60.0
     # compute and scheduling
     max_attempts: int = 3
-    max_concurrent_builds: int = 10
     spawn_seconds: float = 0.0
     report_interval: float = 10.0
     service_down_time: float = 60.0

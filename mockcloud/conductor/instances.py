@@ -1,4 +1,4 @@
-"""Servers' rows: read, saved by compare and set, destroyed."""
+"""Servers' rows: read, and saved by compare and set."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, or_, select, update
 
 from mockcloud.conductor.errors import InstanceNotFound, UnexpectedTaskStateError
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
-from mockcloud.nova.records import from_message
-from mockcloud.nova.tables import block_device_mapping, instances
+from mockcloud.nova.records import alive, from_message
+from mockcloud.nova.tables import instances
 from mockcloud.nova.zones import read_zones
 
 _BY_UUID = Prepared(select(instances).where(instances.c.uuid == bindparam("uuid"), instances.c.deleted_at.is_(None)))
@@ -44,20 +44,9 @@ def write(tx: Transaction, now: datetime, instance_uuid: str, updates: Mapping[s
     if "host" in values:
         values["host_zone"] = read_zones(tx).get(values["host"] or "")
     conditions = [_one_of(instances.c[name], allowed) for name, allowed in expected.items()]
-    if not tx.execute(update(instances).where(_alive(instance_uuid), *conditions).values(**values)):
+    if not tx.execute(update(instances).where(alive(instance_uuid), *conditions).values(**values)):
         row = read(tx, instance_uuid)
         raise UnexpectedTaskStateError(instance_uuid, dict(expected), {name: row[name] for name in expected})
-
-
-def destroy(tx: Transaction, now: datetime, instance_uuid: str) -> None:
-    """Marks the server deleted, its disks' rows are gone with it. Doing so twice is fine."""
-    gone = {"deleted_at": now, "terminated_at": now, "updated_at": now, "vm_state": "deleted", "task_state": None}
-    tx.execute(update(instances).where(_alive(instance_uuid)).values(**gone))
-    tx.execute(delete(block_device_mapping).where(block_device_mapping.c.instance_uuid == instance_uuid))
-
-
-def _alive(instance_uuid: str) -> ColumnElement[bool]:
-    return (instances.c.uuid == instance_uuid) & instances.c.deleted_at.is_(None)
 
 
 def _one_of(column: ColumnElement[Any], allowed: Sequence[Any]) -> ColumnElement[bool]:

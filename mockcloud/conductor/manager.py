@@ -11,7 +11,7 @@ from mockcloud.conductor import instances, other_rows
 from mockcloud.conductor.errors import RequestLost
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
-from mockcloud.nova.records import heartbeat, record_fault, to_message
+from mockcloud.nova.records import heartbeat, mark_deleted, record_fault, start_event, to_message
 from mockcloud.trace import step
 
 ANY = "any"  # stands for an expectation that was not sent: null means that there must be none
@@ -72,7 +72,7 @@ class ConductorManager:
 
     async def instance_destroy(self, ctx: RequestContext, instance_uuid: str) -> None:
         with self._db.transaction() as tx:
-            instances.destroy(tx, self._clock.now(), instance_uuid)
+            mark_deleted(tx, self._clock.now(), instance_uuid)
 
     async def instance_info_cache_update(self, ctx: RequestContext, instance_uuid: str, network_info: list[Any]) -> None:
         with self._db.transaction() as tx:
@@ -86,7 +86,7 @@ class ConductorManager:
 
     async def action_event_start(self, ctx: RequestContext, instance_uuid: str, event: str, host: str) -> None:
         with self._db.transaction() as tx:
-            other_rows.open_event(tx, self._clock.now(), ctx.request_id, instance_uuid, event, host)
+            start_event(tx, self._clock.now(), ctx.request_id, instance_uuid, event, host)
 
     async def action_event_finish(
         self, ctx: RequestContext, instance_uuid: str, event: str, host: str, exc: str | None = None, traceback: str | None = None

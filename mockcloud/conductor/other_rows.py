@@ -12,7 +12,7 @@ from sqlalchemy import Table, bindparam, delete, select, update
 from mockcloud.conductor.errors import MigrationNotFound, VolumeBDMNotFound
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
-from mockcloud.nova.records import finish_event, from_message, start_event
+from mockcloud.nova.records import finish_event, from_message
 from mockcloud.nova.tables import block_device_mapping, compute_nodes, instance_actions, instance_actions_events, migrations
 
 Values = Mapping[str, Any]
@@ -33,11 +33,6 @@ _OPEN_EVENT = Prepared(
     .order_by(instance_actions_events.c.id.desc())
     .limit(1)
 )
-
-
-def open_event(tx: Transaction, now: datetime, request_id: str, instance_uuid: str, event: str, host: str) -> None:
-    """Work that no action asked for leaves no event."""
-    start_event(tx, now, request_id, instance_uuid, event, host)
 
 
 def close_event(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import select, update
 
 from mockcloud.clients import EndpointDown, Response
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
 from mockcloud.nova.action_log import record_action
 from mockcloud.nova.compute_rpc import cast
+from mockcloud.nova.records import alive, mark_deleted
 from mockcloud.nova.tables import block_device_mapping, instances, services
 from mockcloud.nova.zones import is_up
 
@@ -23,11 +24,11 @@ async def destroy(ctx: Context, server: Row) -> None:
     if await _destroyed_here(ctx, server):
         return
     with ctx.db.transaction() as tx:
-        row = tx.one(select(instances).where(_alive(server["uuid"])))
+        row = tx.one(select(instances).where(alive(server["uuid"])))
         if row is None or row["task_state"] == "deleting":
             return
         changed = {"task_state": "deleting", "progress": 0, "updated_at": ctx.now()}
-        tx.execute(update(instances).where(_alive(server["uuid"])).values(**changed))
+        tx.execute(update(instances).where(alive(server["uuid"])).values(**changed))
         record_action(ctx, tx, server["uuid"], "delete")
     await cast(ctx, row | changed, "terminate_instance")
 
@@ -35,29 +36,18 @@ async def destroy(ctx: Context, server: Row) -> None:
 async def _destroyed_here(ctx: Context, server: Row) -> bool:
     """Without a compute the API cleans up. False: a compute has the server, and works."""
     with ctx.db.transaction() as tx:
-        row = tx.one(select(instances).where(_alive(server["uuid"])))
+        row = tx.one(select(instances).where(alive(server["uuid"])))
         if row is None:
             return True
         if row["host"] and _works(ctx, tx, row["host"]):
             return False
         disks = tx.all(select(block_device_mapping).where(block_device_mapping.c.instance_uuid == row["uuid"]))
         record_action(ctx, tx, row["uuid"], "delete")
-        mark_deleted(ctx, tx, row["uuid"])
+        mark_deleted(tx, ctx.now(), row["uuid"])
     await _free_ports(ctx, row)
     await _free_volumes(ctx, disks)
     await _try(ctx.own_rest.delete("placement", f"/allocations/{row['uuid']}", version="1.28"))
     return True
-
-
-def mark_deleted(ctx: Context, tx: Transaction, uuid: str) -> None:
-    now = ctx.now()
-    gone = {"deleted_at": now, "terminated_at": now, "updated_at": now, "vm_state": "deleted", "task_state": None, "progress": 0}
-    tx.execute(update(instances).where(_alive(uuid)).values(**gone))
-    tx.execute(delete(block_device_mapping).where(block_device_mapping.c.instance_uuid == uuid))
-
-
-def _alive(uuid: str) -> ColumnElement[bool]:
-    return (instances.c.uuid == uuid) & instances.c.deleted_at.is_(None)
 
 
 def _works(ctx: Context, tx: Transaction, host: str) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Table, bindparam, select, update
+from sqlalchemy import ColumnElement, DateTime, Table, bindparam, delete, select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
-from mockcloud.nova.tables import instance_actions, instance_actions_events, instance_faults, services
+from mockcloud.nova.tables import block_device_mapping, instance_actions, instance_actions_events, instance_faults, instances, services
 
 _LATEST_ACTION = Prepared(
     select(instance_actions.c.id)
@@ -34,6 +34,18 @@ def from_message(table: Table, values: Mapping[str, Any]) -> Row:
         name: datetime.fromisoformat(value) if isinstance(value, str) and isinstance(table.c[name].type, DateTime) else value
         for name, value in values.items()
     }
+
+
+def alive(instance_uuid: str) -> ColumnElement[bool]:
+    """The server's row while it is not deleted."""
+    return (instances.c.uuid == instance_uuid) & instances.c.deleted_at.is_(None)
+
+
+def mark_deleted(tx: Transaction, now: datetime, instance_uuid: str) -> None:
+    """The server's disks' rows are gone with it. Doing so twice is fine."""
+    gone = {"deleted_at": now, "terminated_at": now, "updated_at": now, "vm_state": "deleted", "task_state": None, "progress": 0}
+    tx.execute(update(instances).where(alive(instance_uuid)).values(**gone))
+    tx.execute(delete(block_device_mapping).where(block_device_mapping.c.instance_uuid == instance_uuid))
 
 
 def record_fault(

@@ -67,7 +67,7 @@ async def test_a_service_that_never_validates_a_token_is_met_before_there_is_a_s
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"fail", "delay"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"fail"}))
 @pytest.mark.parametrize("step", STEPS)
 async def test_no_other_kind_of_fault_leaves_anything_behind(cloud: Cloud, step: int, kind: str, when: str) -> None:
-    await launch_and_clean(cloud, step, kind, when)
+    await launch_and_clean(cloud, step, kind, when, seconds=0.05)

@@ -44,7 +44,6 @@ class FakeGuest:
     since: float
     disk: Path | None = None
     console: list[str] = field(default_factory=list)
-    rescued: bool = False
 
     def boots(self) -> None:
         name = self.guest.server.get("hostname") or self.guest.name
@@ -142,12 +141,12 @@ class FakeDriver:
 
     async def rescue(self, guest: Guest) -> None:
         found = self._guest(guest.id)
-        found.rescued, found.power = True, PowerState.RUNNING
+        found.power = PowerState.RUNNING
         found.boots()
 
     async def unrescue(self, guest_id: str) -> None:
         found = self._guest(guest_id)
-        found.rescued, found.power = False, PowerState.RUNNING
+        found.power = PowerState.RUNNING
         found.boots()
 
     async def set_aside(self, guest_id: str) -> Json:
