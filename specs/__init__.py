@@ -1,10 +1,11 @@
 """The documents that decide what the cloud serves: our own OpenAPI 3.1 descriptions of OpenStack's services.
 
-`operations(service)` lists what is served; `at(service, version)` gives one flat, standard document; `launch()` gives the
-28 rows of a server's launch. How the sources are written: docs/adding-an-operation.md.
+`operations(service)` lists what is served; `at(service, version)` gives one flat, standard document; `launch(dialect)` gives
+the 28 rows of a server's launch, each with what it must come after in that dialect. How the sources are written:
+docs/adding-an-operation.md.
 """
 
-from specs.launch import Row, launch
+from specs.launch import DIALECTS, Row, launch
 from specs.load import SERVICES, Document, SpecError, document
 from specs.operation import Operation, ResponseSpec, operations
 from specs.project import ABSENT, Version, parse_version, text_version
@@ -12,6 +13,7 @@ from specs.standard import at
 
 __all__ = [
     "ABSENT",
+    "DIALECTS",
     "SERVICES",
     "Document",
     "Operation",

@@ -77,13 +77,6 @@ def test_a_service_that_is_not_there_is_refused_with_the_names_of_those_that_are
         specs.document("horizon")
 
 
-def test_the_launch_has_28_rows_in_order_each_with_a_sentence():
-    rows = specs.launch()
-    assert [row.n for row in rows] == list(range(1, 29))
-    assert rows[0].id == "S01"
-    assert all(row.sentence.endswith(".") and row.actor and row.callee for row in rows)
-
-
 @pytest.fixture
 def written(tmp_path, monkeypatch):
     """`written(paths=..., components=...)` is the merged document of a service that has just this."""
