@@ -42,7 +42,7 @@ MOUNTED = {mount: name for name, mount in MOUNTS.items() if mount}
 PORTS = {"keystone": 5000, "nova": 8774, "glance": 9292, "neutron": 9696, "cinder": 8776, "placement": 8778}
 SERVICES = tuple(MOUNTS)
 DRIVERS = {"fake": "mockcloud.compute.drivers.fake:FakeDriver"}
-CONTROL = "/_mockcloud"
+CONTROL = ("/_mockcloud", "/.well-known/openstack-evidence")
 NAMESPACE = uuid.UUID("6f0e3a0e-5d0f-4b5c-9a51-0c8f7f0a6d11")
 
 

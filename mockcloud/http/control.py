@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.faults import KINDS, Faults
+from mockcloud.http.announcement import WELL_KNOWN, announcement
 from mockcloud.http.service import Violation
 from mockcloud.settings import Settings
 from mockcloud.trace import Recorder
@@ -96,6 +97,12 @@ def create_control_app(cloud: Controlled) -> FastAPI:
             "down": sorted(cloud.down),
             "violations": len(cloud.violations),
         }
+
+    @app.get("/_mockcloud/evidence")
+    @app.get(WELL_KNOWN)
+    async def evidence() -> dict[str, Any]:
+        """Where evidence of what happens is to be found, and who may be asked for it."""
+        return announcement(cloud)
 
     @app.post("/_mockcloud/reset", status_code=204)
     async def reset(wanted: Reset | None = None) -> None:
