@@ -30,7 +30,7 @@ class Fact:
 
     id: int
     parent: int | None
-    kind: str  # http.server, http.client, rpc.publish, rpc.deliver, rpc.reply, db, driver
+    kind: str  # http.server, http.client, rpc.publish, rpc.deliver, rpc.reply, rpc.answer, notification, db, driver
     service: str
     host: str
     name: str

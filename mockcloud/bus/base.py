@@ -2,7 +2,8 @@
 
 A message on the wire is `{"oslo.version": "2.0", "oslo.message": "<json>"}`; inside stand `method`, `args`, `version`,
 `namespace`, `_unique_id` and every field of the context as `_context_<name>`. A call also has `_msg_id`, `_reply_q` and
-`_timeout`; a cast has none of the three. A reply has `_msg_id`, `result`, `failure`, `ending`.
+`_timeout`; a cast has none of the three. A reply has `_msg_id`, `result`, `failure`, `ending`. A notification has `event_type`,
+`publisher_id`, `payload`, `priority`, `timestamp` and `message_id` beside the context.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import functools
 import inspect
 import os
 import traceback
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -80,6 +82,9 @@ class Bus(Protocol):
         args: dict[str, Any] | None = None,
     ) -> None: ...
 
+    async def notify(self, ctx: RequestContext, exchange: str, topic: str, event: Notification) -> None:
+        """Tells whoever listens; nobody has to. The routing key is the topic with the event's priority."""
+
     def serve(self, topic: str, server: str, endpoint: object, *, service: str = "", prefetch: int = 0) -> Serving: ...
 
     async def close(self) -> None: ...
@@ -132,6 +137,28 @@ class Message:
             body.get("_reply_q"),
             body.get("_timeout"),
         )
+
+
+@dataclass(slots=True)
+class Notification:
+    """What a service tells of itself. `priority` is INFO or ERROR; `timestamp` as Python prints a naive UTC datetime."""
+
+    event_type: str
+    publisher_id: str
+    payload: dict[str, Any]
+    timestamp: str
+    priority: str = "INFO"
+    message_id: str = field(default_factory=lambda: str(uuid.UUID(hex=new_message_id())))
+    unique_id: str = field(default_factory=new_message_id)
+
+    def routing_key(self, topic: str) -> str:
+        return f"{topic}.{self.priority.lower()}"
+
+    def encode(self, ctx: RequestContext) -> bytes:
+        """The envelope; the token stays at home."""
+        names = ("event_type", "publisher_id", "payload", "timestamp", "priority", "message_id")
+        body = {name: getattr(self, name) for name in names} | {"_unique_id": self.unique_id}
+        return envelope(body | {CONTEXT + name: value for name, value in ctx.to_dict().items()} | {CONTEXT + "auth_token": None})
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from mockcloud.bus.base import EXCHANGES, Incoming, Message, MessagingTimeout, Reply, dispatch, new_message_id
+from mockcloud.bus.base import EXCHANGES, Incoming, Message, MessagingTimeout, Notification, Reply, dispatch, new_message_id
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.trace import FaultTable, Recorder, Scope, current_scope, span, within
@@ -112,6 +112,11 @@ class MemoryBus:
         for server in self._servers[topic]:
             self._publish(topic, server, message, exchange=f"{topic}_fanout")
 
+    async def notify(self, ctx: RequestContext, exchange: str, topic: str, event: Notification) -> None:
+        """Nobody in this process listens: what a tap would see is all there is of it."""
+        with span("notification", event.event_type, **notification_seen(event, exchange, topic)):
+            pass
+
     def serve(self, topic: str, server: str, endpoint: object, *, service: str = "", prefetch: int = 0) -> Consumer:
         self._servers[topic].add(server)
         queues = [self._queues[topic], self._queues[f"{topic}.{server}"]]
@@ -149,6 +154,19 @@ def _seen(message: Message, exchange: str, key: str) -> dict[str, Any]:
         "reply_q": message.reply_q,
         "args": message.args,
         "context": {name: message.context.get(name) for name in ("user_id", "project_id", "request_id", "global_request_id", "roles")},
+    }
+
+
+def notification_seen(event: Notification, exchange: str, topic: str) -> dict[str, Any]:
+    """What a tap on the bus would see of a notification."""
+    return {
+        "exchange": exchange,
+        "routing_key": event.routing_key(topic),
+        "format": "versioned" if topic.startswith("versioned") else "unversioned",
+        "publisher_id": event.publisher_id,
+        "priority": event.priority,
+        "message_id": event.message_id,
+        "payload": event.payload,
     }
 
 

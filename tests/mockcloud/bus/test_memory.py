@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from mockcloud.bus.base import Message, MessagingTimeout, RemoteError, open_envelope
+from mockcloud.bus.base import Message, MessagingTimeout, Notification, RemoteError, open_envelope
 from mockcloud.bus.memory import MemoryBus
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
@@ -179,3 +179,31 @@ def test_the_envelope_is_oslo_messagings():
     assert (inner["method"], inner["args"], inner["version"]) == ("run", {"x": 1}, "2.0")
     assert (inner["_msg_id"], inner["_reply_q"], inner["_context_project_id"]) == ("m", "q", "p")
     assert Message.decode(message.encode()).context["auth_token"] == "secret-token"
+
+
+def test_a_notification_travels_in_the_envelope_with_its_context_and_without_the_token():
+    event = Notification("image.send", "image.controller", {"bytes_sent": 5}, "2026-01-01 00:00:00.000000")
+    sent = event.encode(CTX)
+    body = open_envelope(sent)
+    assert (body["event_type"], body["publisher_id"], body["payload"], body["priority"]) == (
+        "image.send", "image.controller", {"bytes_sent": 5}, "INFO",
+    )  # fmt: skip
+    assert (body["_context_user_id"], body["_context_request_id"], body["_context_auth_token"]) == ("u", "req-1", None)
+    assert b"secret-token" not in sent
+
+
+async def test_a_notification_is_seen_with_its_routing_key_and_waits_in_no_queue():
+    clock, recorder = Clock(), Recorder()
+    bus = MemoryBus(clock, recorder, Faults(clock))
+    with within(Scope(recorder, Faults(clock), "nova-compute", "compute1", "req-1")):
+        for topic in ("notifications", "versioned_notifications"):
+            event = Notification("instance.create.error", "nova-compute:compute1", {"uuid": "s", "admin_password": "pw"}, "", "ERROR")
+            await bus.notify(CTX, "nova", topic, event)
+    facts = [fact.to_dict() for fact in recorder.facts()]
+    assert [(f["kind"], f["name"], f["attributes"]["routing_key"], f["attributes"]["format"]) for f in facts] == [
+        ("notification", "instance.create.error", "notifications.error", "unversioned"),
+        ("notification", "instance.create.error", "versioned_notifications.error", "versioned"),
+    ]
+    assert facts[0]["attributes"]["payload"]["uuid"] == "s"
+    assert facts[0]["attributes"]["payload"]["admin_password"] != "pw"
+    assert bus.depth("notifications.error") == 0
