@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from mockcloud.cloud import SERVICES, Cloud
 from mockcloud.settings import Settings
 from mockcloud.testing.client import Client, client
+from tests import rabbitmq as broker
+from tests.rabbitmq import RabbitMQ
 
 MakeCloud = Callable[..., Awaitable[Cloud]]
 
@@ -39,3 +42,29 @@ async def cloud(make_cloud: MakeCloud) -> Cloud:
 def as_(cloud: Cloud) -> Callable[[str], Client]:
     """`as_("member")`: a client of `cloud` in that role (see mockcloud.testing.client.LOGINS)."""
     return lambda who: client(cloud, who)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A running broker, shared by the tests of this process: each takes a virtual host of its own (`bus_url`)."""
+    if not broker.installed():
+        pytest.skip(broker.MISSING)
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_rabbitmq(tmp_path: Path) -> Iterator[RabbitMQ]:
+    """A running broker for one test, which may kill it and start it again."""
+    if not broker.installed():
+        pytest.skip(broker.MISSING)
+    with RabbitMQ(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def bus_url(rabbitmq: RabbitMQ) -> Iterator[str]:
+    """A virtual host that nobody has used. For its firehose take `rabbitmq.vhost(tracing=True)` instead."""
+    url = rabbitmq.vhost()
+    yield url
+    rabbitmq.delete(url)
