@@ -45,10 +45,11 @@ class RequestContext:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> RequestContext:
-        values = {name: fields[name] for name in NAMES if name in fields}
-        values["token"] = fields.get("auth_token", "")
-        values["roles"] = tuple(fields.get("roles", ()))
-        values["service_roles"] = tuple(fields.get("service_roles", ()))
+        """What a sender left out, or knows nothing of (None), is empty."""
+        values = {"request_id": ""} | {name: fields[name] for name in NAMES if fields.get(name) is not None}
+        values["token"] = fields.get("auth_token") or ""
+        values["roles"] = tuple(fields.get("roles") or ())
+        values["service_roles"] = tuple(fields.get("service_roles") or ())
         return cls(**values)
 
     def credentials(self) -> dict[str, Any]:

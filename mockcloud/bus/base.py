@@ -2,7 +2,8 @@
 
 A message on the wire is `{"oslo.version": "2.0", "oslo.message": "<json>"}`; inside stand `method`, `args`, `version`,
 `namespace`, `_unique_id` and every field of the context as `_context_<name>`. A call also has `_msg_id`, `_reply_q` and
-`_timeout`; a cast has none of the three. A reply has `_msg_id`, `result`, `failure`, `ending`. A notification has `event_type`,
+`_timeout` (how often its caller wants a sign of life; usually null); a cast has none of the three. A reply has `_msg_id`,
+`result`, `failure` and `ending` (false: a sign of life, the answer is still to come). A notification has `event_type`,
 `publisher_id`, `payload`, `priority`, `timestamp` and `message_id` beside the context.
 """
 
@@ -22,7 +23,8 @@ import orjson
 from mockcloud.context import RequestContext
 
 CONTEXT = "_context_"
-EXCHANGES = {"cinder-volume": "openstack", "cinder-scheduler": "openstack"}  # others: nova
+EXCHANGE = "nova"
+EXCHANGES = {"cinder-volume": "openstack", "cinder-scheduler": "openstack"}  # of other topics than nova's
 
 
 class MessagingTimeout(Exception):
@@ -45,6 +47,9 @@ class Serving(Protocol):
 
 class Bus(Protocol):
     """`server` names one of several consumers of a topic: the queue `topic.server`."""
+
+    async def ready(self) -> None:
+        """Returns when everything served so far gets its messages. Raises SettingsError when there is no reaching the bus."""
 
     async def call(
         self,
@@ -87,7 +92,11 @@ class Bus(Protocol):
 
     def serve(self, topic: str, server: str, endpoint: object, *, service: str = "", prefetch: int = 0) -> Serving: ...
 
-    async def close(self) -> None: ...
+    async def depth(self, queue: str) -> int:
+        """Messages that nobody has taken yet."""
+
+    async def close(self, keep: bool = False) -> None:
+        """`keep`: what nobody has finished is there for the next who serves, if the bus outlives this process."""
 
 
 def new_message_id() -> str:
@@ -163,21 +172,24 @@ class Notification:
 
 @dataclass(slots=True)
 class Reply:
-    """One answer to a call; `failure` is None or `{class, module, message, tb}`."""
+    """One answer to a call; `failure` is None or `{class, module, message, tb, args, kwargs}`."""
 
     msg_id: str
     result: Any = None
     failure: dict[str, Any] | None = None
+    ending: bool = True
 
     def encode(self) -> bytes:
         failure = None if self.failure is None else orjson.dumps(self.failure).decode()
-        return envelope({"_msg_id": self.msg_id, "result": self.result, "failure": failure, "ending": True, "_unique_id": new_message_id()})
+        body = {"result": self.result, "failure": failure, "ending": self.ending, "_msg_id": self.msg_id}
+        return envelope(body | {"_unique_id": new_message_id()})
 
     @classmethod
     def decode(cls, data: bytes) -> Reply:
         body = open_envelope(data)
         failure = body.get("failure")
-        return cls(body["_msg_id"], body.get("result"), orjson.loads(failure) if isinstance(failure, str) else failure)
+        failure = orjson.loads(failure) if isinstance(failure, str) else failure
+        return cls(body["_msg_id"], body.get("result"), failure, body.get("ending", True))
 
     def value(self) -> Any:
         """The result; raises RemoteError for a failure."""
@@ -197,7 +209,9 @@ def open_envelope(data: bytes) -> dict[str, Any]:
 def failure_of(error: BaseException) -> dict[str, Any]:
     """An exception as it travels. A RemoteError keeps the name that it came with."""
     name = error.type if isinstance(error, RemoteError) else type(error).__name__
-    return {"class": name, "module": type(error).__module__, "message": str(error), "tb": traceback.format_exception(error)}
+    said = str(error)
+    trace = traceback.format_exception(error)
+    return {"class": name, "module": type(error).__module__, "message": said, "tb": trace, "args": [said], "kwargs": {}}
 
 
 class Incoming:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from mockcloud.bus.base import EXCHANGES, Incoming, Message, MessagingTimeout, Notification, Reply, dispatch, new_message_id
+from mockcloud.bus import seam
+from mockcloud.bus.base import EXCHANGE, EXCHANGES, Message, MessagingTimeout, Notification, Reply, new_message_id
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
-from mockcloud.trace import FaultTable, Recorder, Scope, current_scope, span, within
-
-log = logging.getLogger(__name__)
+from mockcloud.trace import FaultTable, Recorder, current_scope
 
 
 @dataclass(slots=True)
@@ -51,8 +49,10 @@ class MemoryBus:
         self._serving: set[Consumer] = set()
         self._servers: defaultdict[str, set[str]] = defaultdict(set)
 
-    def depth(self, queue: str) -> int:
-        """Messages that nobody has taken yet."""
+    async def ready(self) -> None:
+        """It always is."""
+
+    async def depth(self, queue: str) -> int:
         return len(self._queues[queue].waiting) if queue in self._queues else 0
 
     async def call(
@@ -69,20 +69,20 @@ class MemoryBus:
     ) -> Any:
         limit = self._timeout if timeout is None else timeout
         message = Message(method, args or {}, ctx.to_dict(), version, namespace)
-        message.msg_id, message.timeout = new_message_id(), limit
+        message.msg_id = new_message_id()
         scope = current_scope()
         message.reply_q = f"reply_{scope.service}.{scope.host}" if scope else "reply"
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._calls[message.msg_id] = answer
         try:
-            self._publish(topic, server, message)
+            self._send(topic, server, message)
             async with asyncio.timeout(limit / self._clock.speed):
                 data = await answer
         except TimeoutError:
             raise MessagingTimeout(f"Timed out waiting for a reply to message ID {message.msg_id}") from None
         finally:
             del self._calls[message.msg_id]
-        with span("rpc.answer", method, msg_id=message.msg_id, queue=message.reply_q):
+        with seam.arrival(message):
             return Reply.decode(data).value()
 
     async def cast(
@@ -96,7 +96,7 @@ class MemoryBus:
         version: str = "1.0",
         args: dict[str, Any] | None = None,
     ) -> None:
-        self._publish(topic, server, Message(method, args or {}, ctx.to_dict(), version, namespace))
+        self._send(topic, server, Message(method, args or {}, ctx.to_dict(), version, namespace))
 
     async def fanout(
         self,
@@ -109,72 +109,47 @@ class MemoryBus:
         args: dict[str, Any] | None = None,
     ) -> None:
         message = Message(method, args or {}, ctx.to_dict(), version, namespace)
-        for server in self._servers[topic]:
-            self._publish(topic, server, message, exchange=f"{topic}_fanout")
+        self._publish(message, f"{topic}_fanout", "", [f"{topic}.{server}" for server in self._servers[topic]])
 
     async def notify(self, ctx: RequestContext, exchange: str, topic: str, event: Notification) -> None:
         """Nobody in this process listens: what a tap would see is all there is of it."""
-        with span("notification", event.event_type, **notification_seen(event, exchange, topic)):
+        with seam.notification(event, exchange, topic):
             pass
 
     def serve(self, topic: str, server: str, endpoint: object, *, service: str = "", prefetch: int = 0) -> Consumer:
         self._servers[topic].add(server)
         queues = [self._queues[topic], self._queues[f"{topic}.{server}"]]
-        consumer = Consumer(self, queues, endpoint, service or topic, server, prefetch)
+        station = seam.Station(endpoint, service or topic, server, self._recorder, self._faults)
+        consumer = Consumer(self, queues, station, prefetch)
         self._serving.add(consumer)
         return consumer
 
-    async def close(self) -> None:
+    async def close(self, keep: bool = False) -> None:
+        """Nothing is kept: it ends with the process."""
         for consumer in list(self._serving):
             await consumer.kill()
 
-    def _publish(self, topic: str, server: str | None, message: Message, exchange: str = "") -> None:
+    def _send(self, topic: str, server: str | None, message: Message) -> None:
         key = f"{topic}.{server}" if server else topic
-        with span("rpc.publish", message.method, **_seen(message, exchange or EXCHANGES.get(topic, "nova"), key)) as fact:
-            self._queues[key].put(Delivery(message.encode(), fact.id if fact else None))
+        self._publish(message, EXCHANGES.get(topic, EXCHANGE), key, [key])
+
+    def _publish(self, message: Message, exchange: str, key: str, queues: list[str]) -> None:
+        with seam.publication(message, exchange, key) as fact:
+            for queue in queues:
+                self._queues[queue].put(Delivery(message.encode(), fact.id if fact else None))
 
     async def _reply(self, reply: Reply, queue: str | None) -> None:
-        failure = reply.failure["class"] if reply.failure else None
-        with span("rpc.reply", queue or "", msg_id=reply.msg_id, queue=queue, result=reply.result, failure=failure, ending=True):
+        with seam.reply(reply, queue or ""):
             waiting = self._calls.get(reply.msg_id)
             if waiting is not None and not waiting.done():
                 waiting.set_result(reply.encode())
 
 
-def _seen(message: Message, exchange: str, key: str) -> dict[str, Any]:
-    """What a tap on the bus would see of a message."""
-    return {
-        "exchange": exchange,
-        "routing_key": key,
-        "method": message.method,
-        "namespace": message.namespace,
-        "version": message.version,
-        "unique_id": message.unique_id,
-        "msg_id": message.msg_id,
-        "reply_q": message.reply_q,
-        "args": message.args,
-        "context": {name: message.context.get(name) for name in ("user_id", "project_id", "request_id", "global_request_id", "roles")},
-    }
-
-
-def notification_seen(event: Notification, exchange: str, topic: str) -> dict[str, Any]:
-    """What a tap on the bus would see of a notification."""
-    return {
-        "exchange": exchange,
-        "routing_key": event.routing_key(topic),
-        "format": "versioned" if topic.startswith("versioned") else "unversioned",
-        "publisher_id": event.publisher_id,
-        "priority": event.priority,
-        "message_id": event.message_id,
-        "payload": event.payload,
-    }
-
-
 class Consumer:
     """Takes messages from its queues and runs each in a task of its own, at most `prefetch` at once (0: no limit)."""
 
-    def __init__(self, bus: MemoryBus, queues: list[Queue], endpoint: object, service: str, host: str, prefetch: int) -> None:
-        self._bus, self._endpoint, self._service, self._host = bus, endpoint, service, host
+    def __init__(self, bus: MemoryBus, queues: list[Queue], station: seam.Station, prefetch: int) -> None:
+        self._bus, self._station = bus, station
         self._room = asyncio.Semaphore(prefetch) if prefetch else None
         self._handling: dict[asyncio.Task[None], tuple[Queue, Delivery]] = {}
         loop = asyncio.get_running_loop()
@@ -212,15 +187,4 @@ class Consumer:
 
     async def _handle(self, delivery: Delivery) -> None:
         message = Message.decode(delivery.data)
-        ctx = RequestContext.from_dict(message.context)
-        bus = self._bus
-        scope = Scope(bus._recorder, bus._faults, self._service, self._host, ctx.request_id, ctx.outgoing_id, delivery.parent)
-        incoming = Incoming(message, delivery.redelivered, lambda reply: bus._reply(reply, message.reply_q))
-        with (
-            within(scope),
-            span("rpc.deliver", message.method, unique_id=message.unique_id, msg_id=message.msg_id, redelivered=delivery.redelivered),
-        ):
-            try:
-                await dispatch(self._endpoint, ctx, incoming)
-            except Exception:
-                log.exception("%s on %s failed in %s", self._service, self._host, message.method)
+        await self._station.handle(message, delivery.redelivered, delivery.parent, lambda reply: self._bus._reply(reply, message.reply_q))

@@ -116,8 +116,12 @@ async def leftovers(cloud: Cloud) -> dict[str, list[Any]]:
         "allocations": placement.all(select(allocations)),
         "consumers": placement.all(select(consumers.c.uuid)),
         "guests": await guests(cloud),
-        "messages": [queue for queue in ("scheduler", "conductor", *(f"compute.{h}" for h in hosts(cloud))) if cloud.bus.depth(queue)],
+        "messages": [queue for queue in queues(cloud) if await cloud.bus.depth(queue)],
     }
+
+
+def queues(cloud: Cloud) -> list[str]:
+    return ["scheduler", "conductor", *(f"compute.{host}" for host in hosts(cloud))]
 
 
 def hosts(cloud: Cloud) -> list[str]:

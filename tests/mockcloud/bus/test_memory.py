@@ -90,12 +90,12 @@ async def test_a_call_that_nobody_answers_times_out(bus):
 
 async def test_a_cast_waits_in_its_queue_until_somebody_serves_it(bus):
     await bus.cast(CTX, "compute", "note", server="host1", args={"what": 1})
-    assert bus.depth("compute.host1") == 1
+    assert await bus.depth("compute.host1") == 1
     endpoint = Endpoint()
     bus.serve("compute", "host1", endpoint)
     await settle()
     assert endpoint.seen == [1]
-    assert bus.depth("compute.host1") == 0
+    assert await bus.depth("compute.host1") == 0
 
 
 async def test_a_cast_to_one_server_reaches_no_other_and_a_fanout_reaches_all(bus):
@@ -206,4 +206,4 @@ async def test_a_notification_is_seen_with_its_routing_key_and_waits_in_no_queue
     ]
     assert facts[0]["attributes"]["payload"]["uuid"] == "s"
     assert facts[0]["attributes"]["payload"]["admin_password"] != "pw"
-    assert bus.depth("notifications.error") == 0
+    assert await bus.depth("notifications.error") == 0

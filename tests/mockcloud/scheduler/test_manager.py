@@ -210,7 +210,7 @@ async def sent_back(yard: Yard, server: str, properties: dict[str, Any]) -> None
     await yard.cloud.bus.cast(yard.ctx, "scheduler", "run_instance", args=arguments)
     for _ in range(100):
         await yard.settle()
-        if yard.cloud.bus.depth("scheduler") == 0 and yard.row(server)["vm_state"] == "error":
+        if await yard.cloud.bus.depth("scheduler") == 0 and yard.row(server)["vm_state"] == "error":
             return
 
 
