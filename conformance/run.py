@@ -1,0 +1,183 @@
+"""One run: makes the cloud once, turns verdicts into pytest's outcomes, collects results from all workers, and reports."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.client import curl
+from conformance.cloud import Cloud
+from conformance.evidence import Fact
+from conformance.judge import judge
+from conformance.options import Options, UsageError
+from conformance.registry import Broken, Check, Excused, Result, Verdict, Violation
+
+PROPERTY = "conformance"  # under which a test's report carries its result
+
+
+class Run:
+    """Registered as a plugin when there is `--cloud-url`."""
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self.config, self.options = config, options
+        self.results: dict[str, Result] = {}
+        self.about: dict[str, Any] = {}
+        self.leftovers: list[str] = []
+        self.started = datetime.now(UTC)
+        self._problem: Broken | None = None
+
+    # the cloud
+
+    @cached_property
+    def _made(self) -> Cloud | Broken:
+        """The cloud, or why there is none: asked once."""
+        try:
+            return Cloud(self.options)
+        except (Broken, UsageError) as error:
+            return Broken(str(error))
+
+    @property
+    def cloud(self) -> Cloud:
+        if isinstance(self._made, Broken):
+            raise self._made
+        return self._made
+
+    @cached_property
+    def _lock_file(self) -> Path:
+        """One for all workers of this run and all runs against this cloud on this machine."""
+        return Path(tempfile.gettempdir()) / f"conformance-{hashlib.sha256(self.options.url.encode()).hexdigest()[:16]}.lock"
+
+    @contextmanager
+    def room(self, alone: bool) -> Iterator[None]:
+        """A check that disturbs others has the cloud for itself."""
+        with self._lock_file.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
+
+    # one test
+
+    def perform(self, check: Check, item: pytest.Item) -> Result:
+        """Runs a check, takes away what it made, and keeps the result with the test's report."""
+        result = Result(check.id, check.sentence, Verdict.PASS, check.level)
+        begun = time.monotonic()
+        with self.room(check.alone):
+            try:
+                cloud = self.cloud
+            except Broken as error:
+                result.verdict, result.reason = Verdict.ERROR, str(error)
+            else:
+                self._ask(check, cloud, result)
+        result.seconds = round(time.monotonic() - begun, 3)
+        result.detail |= {"given": check.given, "when": check.when, "then": check.then, "evidence": check.evidence}
+        return self._keep(result, item)
+
+    def _ask(self, check: Check, cloud: Cloud, result: Result) -> None:
+        exchanges, mark = len(cloud.recorder.exchanges), len(cloud.resources.made)
+        facts: list[Fact] = []
+        try:
+            cloud.demand(check)
+            mark = len(cloud.resources.made)
+            check.run(cloud)
+        except Violation as violation:
+            result.verdict, result.expected, result.actual = Verdict.FAIL, violation.expected, violation.actual
+            facts = list(violation.facts)
+        except Excused as excuse:
+            result.verdict, result.reason = excuse.verdict, str(excuse)
+        except Exception as error:  # ours: never the cloud's fault, and never a traceback as the answer
+            result.verdict, result.reason = Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {error}"
+        finally:
+            self.leftovers += [] if self.options.keep else cloud.resources.delete_since(mark)
+        asked = [exchange.fact for exchange in cloud.recorder.exchanges[exchanges:] if exchange.fact.get("callee") != "identity"]
+        result.facts = [fact.to_dict() for fact in (facts or asked[-3:])]
+        result.curl = [curl(fact) for fact in (facts or asked[-1:]) if fact.kind == "http.client" and fact.source == "client"]
+        result.sources = sorted({fact["source"] for fact in result.facts}) or ["client"]
+
+    @cached_property
+    def rows(self) -> dict[str, Result]:
+        """The 28 verdicts on the golden launch."""
+        launch = self.cloud.golden
+        dialect = self.cloud.dialect
+        if not launch.server_id:
+            raise Broken(f"the launch was refused: {launch.boot}")
+        rows = judge(
+            launch.evidence, launch.boot.fact, launch.server_id, dialect, volumes=bool(launch.volumes), volume_service=self.cloud.has_volumes
+        )  # fmt: skip
+        return {row.id: row for row in rows}
+
+    def show_row(self, n: int, sentence: str, item: pytest.Item) -> Result:
+        try:
+            with self.room(alone=False):
+                result = self.rows[f"S{n:02d}"]
+        except Excused as excuse:
+            result = Result(f"S{n:02d}", sentence, excuse.verdict, reason=str(excuse))
+        except Exception as error:
+            result = Result(f"S{n:02d}", sentence, Verdict.ERROR, reason=f"the suite itself failed: {type(error).__name__}: {error}")
+        return self._keep(result, item)
+
+    def _keep(self, result: Result, item: pytest.Item) -> Result:
+        item.user_properties.append((PROPERTY, json.dumps({**asdict(result), "verdict": result.verdict.value}, default=str)))
+        return result
+
+    # all of it
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            for name, value in report.user_properties:
+                if name == PROPERTY:
+                    fields = json.loads(str(value))
+                    self.results[fields["id"]] = Result(**{**fields, "verdict": Verdict(fields["verdict"])})
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Cleans up; a worker sends what it knows of the cloud to the controller."""
+        if "_made" in self.__dict__ and isinstance(self._made, Cloud):
+            self.about = self._describe(self._made)
+            self.leftovers += self._made.close()
+        output = getattr(self.config, "workeroutput", None)
+        if output is not None:
+            output[PROPERTY] = json.dumps({"about": self.about, "leftovers": self.leftovers}, default=str)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: Any) -> None:
+        sent = json.loads(getattr(node, "workeroutput", {}).get(PROPERTY, "{}"))
+        self.about = self.about or sent.get("about", {})
+        self.leftovers += sent.get("leftovers", [])
+
+    def _describe(self, cloud: Cloud) -> dict[str, Any]:
+        known = cloud._kept.get("golden", (None, None))[0]
+        return {
+            "url": cloud.auth_url,
+            "cloud": cloud.discovery.get("cloud", ""),
+            "dialect": known.dialect if known else "",
+            "people": sorted(cloud.people),
+            "sources": ["client", *(source.name for source in cloud.sources)],
+            "source_problems": cloud.source_problems,
+            "launch": {"server_id": known.server_id, "request_id": known.request_id, "status": known.status} if known else {},
+            "exchanges": len(cloud.recorder.exchanges),
+        }
+
+    def tree(self) -> dict[str, Any]:
+        """The one result tree that every report is made of."""
+        from conformance.report.tree import build
+
+        return build(self)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if hasattr(self.config, "workerinput") or not self.results:
+            return
+        from conformance.report import write
+
+        write(self.tree(), terminalreporter, self.config.getoption("report"))

@@ -1,0 +1,1 @@
+"""The packaged suite: parametrised tests and nothing else."""
