@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import threading
@@ -143,8 +144,8 @@ class Person:
     """Somebody with credentials. Paths are relative to the service's versioned endpoint, e.g. `/servers`."""
 
     def __init__(
-        self, role: str, auth: BaseIdentityPlugin, recorder: Recorder, timeout: float = 60.0, verify: bool | str = True, interface: str = "public",
-        region: str | None = None, auth_url: str = "",
+        self, role: str, auth: BaseIdentityPlugin, recorder: Recorder, timeout: float = 60.0, verify: bool | str = True,
+        interface: str = "public", region: str | None = None, auth_url: str = "",
     ) -> None:  # fmt: skip
         self.role, self.auth, self.auth_url = role, auth, auth_url.rstrip("/")
         self._interface, self._region = interface, region
@@ -207,7 +208,7 @@ class Person:
             return known
         found = self.auth_url if service == "identity" and self.auth_url else None
         for service_type in SERVICES[service] if not found else ():
-            found = self._asked(lambda kind=service_type: self._discovered(service, kind))
+            found = self._asked(functools.partial(self._discovered, service, service_type))
             if found:
                 break
         if not found:
@@ -221,7 +222,8 @@ class Person:
         wanted: dict[str, Any] = {"service_type": service_type, "interface": self._interface, "region_name": self._region}
         if version:
             wanted |= {"min_version": version, "max_version": (version[0], "latest")}
-        return self.session.get_endpoint(**wanted)
+        found: str | None = self.session.get_endpoint(**wanted)
+        return found
 
     def _service_of(self, url: str) -> str:
         fitting = [(len(base), name) for name, base in self._endpoints.items() if url.startswith(base)]

@@ -144,9 +144,9 @@ class Cloud:
         if self.options.evidence:
             announced = {entry.get("kind"): entry for entry in self.discovery.get("sources", ())}
             for text in self.options.evidence:
-                kind, _, where = text.partition("=")
+                kind, _, place = text.partition("=")
                 if kind != "client":
-                    wanted.append((kind, {**announced.get(kind, {}), "where": where} if where else announced.get(kind, {})))
+                    wanted.append((kind, {**announced.get(kind, {}), "where": place} if place else announced.get(kind, {})))
         else:
             wanted = [(str(entry.get("kind")), entry) for entry in self.discovery.get("sources", ())]
             if "admin" in self.people:
@@ -226,7 +226,7 @@ class Cloud:
         usable = [i for i in named if i.get("size") and not i.get("block_device_mapping")]
         if not usable:
             raise Broken("there is no active image" + (f" {self.options.image!r}" if self.options.image else " with data"))
-        return min(usable, key=lambda i: (i["size"], i["name"] or ""))  # type: ignore[no-any-return]
+        return min(usable, key=lambda i: (i["size"], i["name"] or ""))
 
     def network(self) -> dict[str, Any]:
         """The network that is launched on: the one asked for, or the project's own, or a shared one; never an external one."""
@@ -236,7 +236,7 @@ class Cloud:
         if not usable:
             raise Broken("there is no network" + (f" {self.options.network!r}" if self.options.network else " with a subnet to launch on"))
         own = self.member.project_id
-        return min(usable, key=lambda n: (n.get("tenant_id") != own, n["name"]))  # type: ignore[no-any-return]
+        return min(usable, key=lambda n: (n.get("tenant_id") != own, n["name"]))
 
     def _listed(self, service: str, path: str, key: str) -> list[dict[str, Any]]:
         answer = self.member.get(service, path)

@@ -144,9 +144,10 @@ def _missing(event: str, n: int, sightings: list[Sighting], evidence: Evidence, 
     """Why the absence of direct sightings is a failure, if it is one."""
     direct = [s for s in sightings if s.direct]
     kind = SHOWN_BY.get(event, "")
-    if kind in evidence.complete and not any(s.fact.kind == kind or s.fact.kind in _EQUAL.get(kind, ()) for s in direct):
-        if not (event in CACHED and evidence.token_cache_time != 0):
-            return f"it did not happen: no fact of kind {kind} shows it, and all of them were there to see"
+    shown = any(s.fact.kind == kind or s.fact.kind in _EQUAL.get(kind, ()) for s in direct)
+    excused = event in CACHED and evidence.token_cache_time != 0
+    if kind in evidence.complete and not shown and not excused:
+        return f"it did not happen: no fact of kind {kind} shows it, and all of them were there to see"
     if n in BY_CLIENT and event == f"S{n:02d}" and not any(s.source == "client" for s in direct):
         return "the client saw nothing of it"
     return ""

@@ -62,7 +62,8 @@ def chosen(config: pytest.Config) -> Options:
         raise pytest.UsageError(f"--steps: {error}") from error
     clouds = {"member": get("os_cloud"), **{role: get(f"os_cloud_{role}") for role in ROLES}}
     return Options(
-        url=get("cloud_url"), clouds={role: name for role, name in clouds.items() if name}, credentials=credentials, steps=steps, checks=checks,
+        url=get("cloud_url"), clouds={role: name for role, name in clouds.items() if name}, credentials=credentials, steps=steps,
+        checks=checks,
         level=get("level"), profile=get("profile"), dialect=get("dialect"), evidence=tuple(get("evidence") or ()),
         timeout=get("launch_timeout"), keep=get("keep"), verify=False if get("insecure") else get("os_cacert") or True,
         interface=get("os_interface"), region=get("os_region_name"), flavor=get("flavor"), image=get("image"), network=get("network"),

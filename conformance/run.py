@@ -111,9 +111,8 @@ class Run:
         dialect = self.cloud.dialect
         if not launch.server_id:
             raise Broken(f"the launch was refused: {launch.boot}")
-        rows = judge(
-            launch.evidence, launch.boot.fact, launch.server_id, dialect, volumes=bool(launch.volumes), volume_service=self.cloud.has_volumes
-        )  # fmt: skip
+        has = self.cloud.has_volumes
+        rows = judge(launch.evidence, launch.boot.fact, launch.server_id, dialect, volumes=bool(launch.volumes), volume_service=has)
         return {row.id: row for row in rows}
 
     def show_row(self, n: int, sentence: str, item: pytest.Item) -> Result:

@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", _up, "run a cloud until Ctrl-C")
     _cloud_options(up)
+    up.add_argument("--mutant", metavar="ID", help="a cloud that breaks one rule on purpose (docs/mutants.md lists them)")
     demo = command("demo", _demo, "launch a server through the 28 steps and show them")
     _cloud_options(demo)
     env = command("env", _env, "print the shell lines that point a client at a running cloud")
@@ -109,14 +110,16 @@ def _up(options: argparse.Namespace) -> int:
     from mockcloud.server import PortTaken, serve
 
     settings = _settings(options)
+    broken = _mutation(options.mutant)
 
     def ready(cloud: Any) -> None:
+        broken.built(cloud)
         gc.freeze()
         gc.enable()
         print(_ready_lines(cloud.urls["keystone"]), flush=True)
 
     try:
-        asyncio.run(serve(settings, ready))
+        asyncio.run(serve(broken.apply_settings(settings), ready))
     except PortTaken as error:
         if settings.ports == "classic":
             raise Usage(f"{error}. Stop what listens there, or take --ports single, where one free port is enough.") from error
@@ -125,6 +128,19 @@ def _up(options: argparse.Namespace) -> int:
         gc.enable()
     print("stopped")
     return 0
+
+
+def _mutation(mutant_id: str | None) -> Any:
+    """What a mutant changes, done before the cloud is built; an empty patch without one."""
+    from mockcloud.mutants import Patch, load_mutants
+
+    patch = Patch()
+    if mutant_id:
+        known = load_mutants()
+        if mutant_id not in known:
+            raise Usage(f"there is no mutant {mutant_id}: choose one of {', '.join(known)}")
+        known[mutant_id].apply(patch)
+    return patch
 
 
 def _ready_lines(identity: str) -> str:

@@ -14,7 +14,8 @@ def show(tree: dict[str, Any], terminal: pytest.TerminalReporter) -> None:
     terminal.section("conformance")
     if about:
         terminal.write_line(
-            f"{about['url']}  dialect {about['dialect'] or '?'}  evidence: {', '.join(about['sources'])}  people: {', '.join(about['people'])}"
+            f"{about['url']}  dialect {about['dialect'] or '?'}  evidence: {', '.join(about['sources'])}"
+            f"  people: {', '.join(about['people'])}"
         )
         for source, problem in about["source_problems"].items():
             terminal.write_line(f"evidence {source} is not there: {problem}")

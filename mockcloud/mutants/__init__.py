@@ -41,7 +41,11 @@ class Patch:
 
     def fault(self, step: int, kind: str, when: str = "before", **options: Any) -> None:
         """A fault that strikes every launch."""
-        self.when_built(lambda cloud: cloud.faults.add(step, kind, when, **{"count": None, **options}) and None)
+
+        def arm(cloud: Cloud) -> None:
+            cloud.faults.add(step, kind, when, **{"count": None, **options})
+
+        self.when_built(arm)
 
     def when_built(self, act: Callable[[Cloud], None]) -> None:
         self._when_built.append(act)

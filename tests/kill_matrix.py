@@ -1,0 +1,156 @@
+"""Which faulty cloud which check notices: `python -m tests.kill_matrix [M01 …]` starts each mutant and runs the suite against it.
+
+A mutant is *killed* when one of its named checks fails, *killed by another* when only other checks or rows do, *not detectable* when its
+named checks could not be asked at all, and has *survived* otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mockcloud.mutants import Mutant, load_mutants
+
+START = 30  # seconds for a cloud to be ready
+SUITE = 600  # seconds for a run of the suite
+
+
+@dataclass(frozen=True)
+class Outcome:
+    mutant: Mutant
+    dialect: str
+    verdict: str  # killed, killed by another, survived, not detectable, broken
+    by: tuple[str, ...] = ()  # checks and rows that failed
+    note: str = ""
+
+
+@contextmanager
+def running(*options: str) -> Iterator[str]:
+    """A mock cloud in a process of its own: its identity URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mockcloud", "up", "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if found := re.search(r"ready in .*?: (http\S+)", line):
+                yield found[1]
+                return
+        raise RuntimeError(f"the cloud did not start: {said[-500:]}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def run_suite(url: str, *options: str) -> dict[str, Any]:
+    """The result tree of a run; the suite stands in an empty folder, as any user's would."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTEST_"))}
+        environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--cloud-url", url, "--report", folder, *options]
+        if not _is_installed():
+            command[4:4] = ["-p", "conformance.plugin"]
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=SUITE, check=False)
+        report = Path(folder) / "report.json"
+        if not report.exists():
+            raise RuntimeError(f"the suite gave no report: {done.stdout[-800:]} {done.stderr[-400:]}")
+        tree: dict[str, Any] = json.loads(report.read_text())
+        return tree
+
+
+def _is_installed() -> bool:
+    from importlib.metadata import entry_points
+
+    return any(entry.value == "conformance.plugin" for entry in entry_points(group="pytest11"))
+
+
+def judge(mutant: Mutant, dialect: str, everything: bool) -> Outcome:
+    """Runs the named checks; with `everything`, or when those see nothing, the whole suite."""
+    try:
+        with running("--mutant", mutant.id, "--dialect", dialect) as url:
+            named = failed(run_suite(url, "--checks", *mutant.caught_by))
+            if named["fail"] and not everything:
+                return Outcome(mutant, dialect, "killed", tuple(named["fail"]))
+            found = failed(run_suite(url))
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return Outcome(mutant, dialect, "broken", note=str(error)[:300])
+    if set(found["fail"]) & set(mutant.caught_by):
+        return Outcome(mutant, dialect, "killed", tuple(found["fail"]))
+    if found["fail"]:
+        return Outcome(mutant, dialect, "killed by another", tuple(found["fail"]))
+    asked = set(mutant.caught_by) & set(found["pass"])
+    return Outcome(
+        mutant, dialect, "survived" if asked else "not detectable", note=f"errors: {', '.join(found['error'])}" if found["error"] else ""
+    )
+
+
+def failed(tree: dict[str, Any]) -> dict[str, list[str]]:
+    verdicts: dict[str, list[str]] = {"fail": [], "pass": [], "error": []}
+    for result in [*tree["steps"], *tree["checks"]]:
+        verdicts.setdefault(result["verdict"], []).append(result["id"])
+    return verdicts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mutants", nargs="*", help="ids; without any: all")
+    parser.add_argument("--dialect", action="append", choices=("classic", "cells_v2"), help="one dialect only")
+    parser.add_argument("--everything", action="store_true", help="the whole suite against each mutant, not only its named checks")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--write", metavar="FILE", help="write the matrix as a Markdown page")
+    options = parser.parse_args()
+    known = load_mutants()
+    if unknown := [name for name in options.mutants if name not in known]:
+        parser.error(f"there is no mutant {', '.join(unknown)}")
+    wanted = [known[name] for name in options.mutants or known]
+    jobs = [(m, d) for m in wanted for d in options.dialect or ("classic", "cells_v2") if d in m.dialects]
+    outcomes = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for outcome in pool.map(lambda job: judge(*job, options.everything), jobs):
+            outcomes.append(outcome)
+            by = ", ".join(outcome.by[:6]) or outcome.note
+            print(f"{outcome.mutant.id} {outcome.dialect:8} {outcome.verdict:18} {outcome.mutant.fault[:60]:60} {by}", flush=True)
+    totals = Counter(outcome.verdict for outcome in outcomes)
+    print(", ".join(f"{count} {verdict}" for verdict, count in totals.most_common()))
+    if options.write:
+        Path(options.write).write_text(page(outcomes))
+    return 0 if set(totals) <= {"killed", "killed by another"} else 1
+
+
+def page(outcomes: list[Outcome]) -> str:
+    totals = Counter(outcome.verdict for outcome in outcomes)
+    lines = [
+        "# Mutants", "",
+        "Faulty clouds on purpose, and what the conformance suite says of them. Made by `make mutants`.", "",
+        "Totals: " + ", ".join(f"{count} {verdict}" for verdict, count in totals.most_common()) + ".", "",
+        "| mutant | step | fault | level | dialect | outcome | by |", "| --- | --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for o in outcomes:
+        by = ", ".join(o.by[:5]) or o.note
+        step = f"S{o.mutant.step:02d}" if o.mutant.step else "all"
+        lines.append(f"| {o.mutant.id} | {step} | {o.mutant.fault} | {o.mutant.level} | {o.dialect} | {o.verdict} | {by} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
