@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format docs bench clean
+.PHONY: help demo up test check format docs bench real clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ docs: $(READY) ## write the generated pages anew
 
 bench: $(READY) ## what things cost, against a floor measured in the same run
 	@$(BIN)/python -m benchmarks
+
+real: $(READY) ## the conformance suite on a real OpenStack: make real REAL=FOLDER
+	@test -n "$(REAL)" || { echo "make real REAL=FOLDER: docs/real-openstack.md says which folder"; exit 1; }
+	@$(BIN)/python -m tests.real $(REAL) $(ARGS)
 
 clean: ## remove everything that was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist reports
