@@ -128,15 +128,16 @@ def fingerprint(secret: str) -> str:
 
 
 def redact(value: Any) -> Any:
-    """A copy without secrets: what stands under a telling name, or looks like a token, becomes its fingerprint."""
+    """A copy without secrets: a token becomes its fingerprint, what else stands under a telling name becomes `***`."""
     if isinstance(value, Mapping):
-        return {key: _hide(item) if isinstance(key, str) and SECRET.search(key) else redact(item) for key, item in value.items()}
+        return {key: _hide(key, item) if isinstance(key, str) and SECRET.search(key) else redact(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redact(item) for item in value]
     return TOKEN.sub(lambda found: fingerprint(found.group()), value) if isinstance(value, str) else value
 
 
-def _hide(value: Any) -> Any:
-    if isinstance(value, str):
+def _hide(key: str, value: Any) -> Any:
+    """A password has no fingerprint: whoever guesses it could prove the guess."""
+    if isinstance(value, str) and key.lower().endswith("token"):
         return value if value.startswith("sha256:") else fingerprint(value)
     return redact(value) if isinstance(value, Mapping) else ("***" if value else value)

@@ -93,12 +93,13 @@ def _addresses(fact: Fact) -> str:
     return ", ".join(str(a.get("addr")) for of_network in fact.get("addresses", {}).values() for a in of_network)
 
 
-@sees("S25")
+@sees("S25a", "S25")
 def volume_taken(scan: Scan, event: str) -> Iterator[Found]:
-    """Volume view: reserved, attaching or in-use."""
+    """Volume view: attaching or in-use; in cells_v2 `reserved` is nova-api's doing, before the compute's."""
+    reserved = ("reserved",) if event == "S25a" or scan.dialect == "classic" else ()
 
     def taken(fact: Fact) -> bool:
-        return fact.get("status") in ("reserved", "attaching", "in-use")
+        return fact.get("status") in (*reserved, "attaching", "in-use")
 
     yield from _since(scan, event, "volume", taken, lambda f: f"volume {f.get('status')}", True)
 
