@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from conformance.resources import Resources
 from conformance.sources import Source, SourceError, make_source
 
 WELL_KNOWN = "/.well-known/openstack-evidence"
-PROBED = ("compute", "image", "network", "volume")
+COPIED = 64 * 2**20  # bytes of an image that is worth copying for a launch of its own
 T = TypeVar("T")
 
 
@@ -43,9 +44,7 @@ class Cloud:
         if "member" not in self.people:
             raise Broken("there are no credentials: give --os-cloud, OS_* variables, or --os-username and --os-password")
         self.member.token  # noqa: B018 - wrong credentials are told now, not by every check
-        self.sources: list[Source] = []
         self.source_problems: dict[str, str] = {}
-        self._open_sources()
         self.launcher = Launcher(self)
         self._kept: dict[str, Any] = {}
         self._lock = threading.RLock()
@@ -139,7 +138,20 @@ class Cloud:
 
     # evidence
 
-    def _open_sources(self) -> None:
+    @cached_property
+    def sources(self) -> list[Source]:
+        """Those that can be used; opened before the first launch. What cannot be used is named in `source_problems`."""
+        opened: list[Source] = []
+        for kind, where in self._wanted_sources():
+            try:
+                source = make_source(kind, where, self)
+                source.open()
+                opened.append(source)
+            except SourceError as error:
+                self.source_problems[kind] = str(error)
+        return opened
+
+    def _wanted_sources(self) -> list[tuple[str, Mapping[str, Any]]]:
         wanted: list[tuple[str, Mapping[str, Any]]] = []
         if self.options.evidence:
             announced = {entry.get("kind"): entry for entry in self.discovery.get("sources", ())}
@@ -151,13 +163,7 @@ class Cloud:
             wanted = [(str(entry.get("kind")), entry) for entry in self.discovery.get("sources", ())]
             if "admin" in self.people:
                 wanted.append(("admin", {}))
-        for kind, where in wanted:
-            try:
-                source = make_source(kind, where, self)
-                source.open()
-                self.sources.append(source)
-            except SourceError as error:
-                self.source_problems[kind] = str(error)
+        return wanted
 
     def shows(self, kind: str) -> bool:
         """Whether some source shows all facts of a kind."""
@@ -218,6 +224,18 @@ class Cloud:
     def flavor(self, flavor_id: str = "") -> dict[str, Any]:
         wanted = flavor_id or self.flavor_id()
         return next(f for f in self._listed("compute", "/flavors/detail", "flavors") if f["id"] == wanted)
+
+    def fresh_image_id(self) -> str:
+        """A private copy of the image, which no host has in its cache; the image itself where that cannot be had."""
+        image = self.image()
+        if image["size"] > COPIED:
+            return str(image["id"])
+        data = self.member.get("image", f"/images/{image['id']}/file")
+        kept = {key: image[key] for key in ("disk_format", "container_format", "min_disk", "min_ram") if image.get(key)}
+        try:
+            return self.resources.image(self.member, data.content, **kept) if data.status == 200 else str(image["id"])
+        except Broken:
+            return str(image["id"])
 
     def image(self) -> dict[str, Any]:
         """The image that is launched: the one asked for, or the smallest that is active and has data."""
@@ -281,7 +299,7 @@ class Cloud:
     def close(self) -> list[str]:
         """Takes away what was made, unless it is to be kept; gives what stays behind."""
         left = [] if self.options.keep else self.resources.delete_since(0)
-        for source in self.sources:
+        for source in self.__dict__.get("sources", ()):
             source.close()
         return left
 

@@ -100,7 +100,8 @@ class Launcher:
 
         person = self.cloud.member
         volumes = [self.cloud.resources.volume(person)] if self.cloud.has_volumes else []
-        launch = self.launch(volumes=volumes, name="launch", token=person.login(), watch_volumes=True)
+        image = self.cloud.fresh_image_id()
+        launch = self.launch(volumes=volumes, name="launch", token=person.login(), watch_volumes=True, imageRef=image)
         launch.facts += probe_tokens(self.cloud)
         return launch
 

@@ -79,9 +79,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(Run(config, options), "conformance-run")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = [str(SUITE)]
-    config.addinivalue_line("markers", "check(id): a conformance check")
-    config.addinivalue_line("markers", "step(n): a row of the launch")
+        config.args = [str(SUITE / "test_steps.py"), str(SUITE / "test_checks.py")]
+    for level, meaning in (("must", "what every cloud has to do"), ("should", "what a good cloud does")):
+        config.addinivalue_line("markers", f"{level}: {meaning}")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,14 +17,16 @@ from typing import Any
 
 import pytest
 
+import specs
 from conformance.client import curl
 from conformance.cloud import Cloud
-from conformance.evidence import Fact
+from conformance.evidence import Fact, redact
 from conformance.judge import judge
 from conformance.options import Options, UsageError
 from conformance.registry import Broken, Check, Excused, Result, Verdict, Violation
 
-PROPERTY = "conformance"  # under which a test's report carries its result
+RESULT = pytest.StashKey[Result]()
+CARRIED = "conformance"  # the attribute under which a test's report carries its result, from worker to controller
 
 
 class Run:
@@ -36,7 +38,6 @@ class Run:
         self.about: dict[str, Any] = {}
         self.leftovers: list[str] = []
         self.started = datetime.now(UTC)
-        self._problem: Broken | None = None
 
     # the cloud
 
@@ -115,29 +116,45 @@ class Run:
         rows = judge(launch.evidence, launch.boot.fact, launch.server_id, dialect, volumes=bool(launch.volumes), volume_service=has)
         return {row.id: row for row in rows}
 
-    def show_row(self, n: int, sentence: str, item: pytest.Item) -> Result:
+    def show_row(self, row: specs.Row, item: pytest.Item) -> Result:
         try:
             with self.room(alone=False):
-                result = self.rows[f"S{n:02d}"]
+                result = self.rows[row.id]
         except Excused as excuse:
-            result = Result(f"S{n:02d}", sentence, excuse.verdict, reason=str(excuse))
+            result = Result(row.id, row.sentence, excuse.verdict, reason=str(excuse))
         except Exception as error:
-            result = Result(f"S{n:02d}", sentence, Verdict.ERROR, reason=f"the suite itself failed: {type(error).__name__}: {error}")
+            result = Result(row.id, row.sentence, Verdict.ERROR, reason=f"the suite itself failed: {type(error).__name__}: {error}")
         return self._keep(result, item)
 
     def _keep(self, result: Result, item: pytest.Item) -> Result:
-        item.user_properties.append((PROPERTY, json.dumps({**asdict(result), "verdict": result.verdict.value}, default=str)))
+        item.stash[RESULT] = result
+        item.user_properties += [
+            ("id", result.id),
+            ("verdict", result.verdict.value),
+            ("how", result.how),
+            ("sources", ",".join(result.sources)),
+        ]
         return result
 
     # all of it
 
-    @pytest.hookimpl
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, None]:
+        outcome = yield
+        if (result := item.stash.get(RESULT, None)) is not None:
+            fields = {**asdict(result), "verdict": result.verdict.value}
+            setattr(outcome.get_result(), CARRIED, json.dumps(redact(fields), default=str))
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
-            for name, value in report.user_properties:
-                if name == PROPERTY:
-                    fields = json.loads(str(value))
-                    self.results[fields["id"]] = Result(**{**fields, "verdict": Verdict(fields["verdict"])})
+        if carried := getattr(report, CARRIED, ""):
+            fields = json.loads(carried)
+            self.results[fields["id"]] = Result(**{**fields, "verdict": Verdict(fields["verdict"])})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """A cloud that cannot be reached at all is told once, in one sentence, and nothing is run."""
+        if not session.config.option.collectonly and not hasattr(self.config, "workerinput") and isinstance(self._made, Broken):
+            raise pytest.UsageError(str(self._made))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -147,11 +164,11 @@ class Run:
             self.leftovers += self._made.close()
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
-            output[PROPERTY] = json.dumps({"about": self.about, "leftovers": self.leftovers}, default=str)
+            output[CARRIED] = json.dumps({"about": self.about, "leftovers": self.leftovers}, default=str)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: Any) -> None:
-        sent = json.loads(getattr(node, "workeroutput", {}).get(PROPERTY, "{}"))
+        sent = json.loads(getattr(node, "workeroutput", {}).get(CARRIED, "{}"))
         self.about = self.about or sent.get("about", {})
         self.leftovers += sent.get("leftovers", [])
 

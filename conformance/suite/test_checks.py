@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from conformance.registry import Check, load_checks
+from conformance.registry import Check, Result, load_checks
+from conformance.suite.conftest import settle
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -14,8 +15,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     options = run.options
     checks = load_checks().values()
     wanted = [c for c in checks if c.id in options.checks] if options.checks else [c for c in checks if options.wants(c.step, c.level)]
-    metafunc.parametrize("check", [pytest.param(c, id=f"{c.id} {c.sentence}", marks=pytest.mark.check(c.id)) for c in wanted])
+    marks = {"MUST": pytest.mark.must, "SHOULD": pytest.mark.should}
+    metafunc.parametrize("check", [pytest.param(c, id=f"{c.id} {c.sentence}", marks=marks[c.level]) for c in wanted])
 
 
-def test_check(check: Check, run: Any, settle: Any, request: pytest.FixtureRequest) -> None:
-    settle(run.perform(check, request.node))
+def test_check(check: Check, result: Result) -> None:
+    settle(result)

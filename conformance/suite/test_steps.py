@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 import specs
+from conformance.registry import Result
+from conformance.suite.conftest import settle
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     run: Any = metafunc.config.pluginmanager.get_plugin("conformance-run")
     options = run.options
     rows = [row for row in specs.launch() if not options.checks and options.wants(row.n)]
-    metafunc.parametrize("row", [pytest.param(row, id=f"{row.id} {row.sentence}", marks=pytest.mark.step(row.n)) for row in rows])
+    metafunc.parametrize("row", [pytest.param(row, id=f"{row.id} {row.sentence}", marks=pytest.mark.must) for row in rows])
 
 
-def test_step(row: specs.Row, run: Any, settle: Any, request: pytest.FixtureRequest) -> None:
-    settle(run.show_row(row.n, row.sentence, request.node))
+def test_step(row: specs.Row, result: Result) -> None:
+    settle(result)
