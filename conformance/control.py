@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from conformance.registry import Broken
+from conformance.registry import Broken, Unsupported
 
 
 class Control:
@@ -21,10 +21,13 @@ class Control:
         self._timeout = timeout
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
+        """Raises Unsupported for 501: a hook of a real cloud may be able to stop a service, and not to spoil a step."""
         try:
             answer = self._http.request(method, self.base + path, timeout=self._timeout, **more)
         except requests.RequestException as error:
             raise Broken(f"the fault hook at {self.base} does not answer: {type(error).__name__}") from error
+        if answer.status_code == 501:
+            raise Unsupported(f"the fault hook of this cloud cannot {method} {path}")
         if not answer.ok:
             raise Broken(f"the fault hook refuses {method} {path}: {answer.status_code} {answer.text[:200]}")
         return answer.json() if answer.content else None

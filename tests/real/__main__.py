@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.real.cloud import RealCloud, make_people
+from tests.real.hook import hook
 from tests.real.table import replace_table, table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,10 +26,11 @@ LEVELS = {  # what each adds to the one before it
     "admin": "reader, second project, admin",
     "amqp": "the broker's firehose, with notifications",
     "all": "OSProfiler and the services' logs",
+    "faults": "a hook that kills workers and services",
 }
 
 
-def options(cloud: RealCloud, people: dict[str, str], level: str) -> list[str]:
+def options(cloud: RealCloud, people: dict[str, str], level: str, fault_hook: str) -> list[str]:
     """The options of pytest at a level."""
     at = list(LEVELS).index(level)
     chosen = ["--os-cloud", people["member"], "--evidence", "client"]
@@ -40,13 +42,25 @@ def options(cloud: RealCloud, people: dict[str, str], level: str) -> list[str]:
         chosen += ["--evidence", f"amqp={cloud.amqp_url}", "--evidence", f"notifications={cloud.amqp_url}"]
     if at >= 3:
         chosen += ["--evidence", f"osprofiler={cloud.osprofiler}?hmac_key={cloud['PROFILER_KEY']}", "--evidence", f"logs={cloud['LOG']}"]
+    if at >= 4:
+        chosen += ["--fault-hook", fault_hook]
     return chosen
 
 
-def judge(cloud: RealCloud, people: dict[str, str], level: str, more: list[str]) -> int:
+def judge(cloud: RealCloud, people: dict[str, str], level: str, fault_hook: str, more: list[str]) -> int:
     """One run of the suite, in a folder where there is nothing but it."""
     report = REPORTS / level
-    asked = [sys.executable, "-m", "pytest", "--cloud-url", cloud.url, *options(cloud, people, level), "--report", str(report), *more]
+    asked = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--cloud-url",
+        cloud.url,
+        *options(cloud, people, level, fault_hook),
+        "--report",
+        str(report),
+        *more,
+    ]
     environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(cloud.clouds_yaml), "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as nowhere:
         return subprocess.run(asked, cwd=nowhere, env=environment, check=False).returncode
@@ -70,8 +84,8 @@ def main() -> int:
     cloud.run("up.sh")
     try:
         people = make_people(cloud)
-        with cloud.firehose():
-            ended = {level: judge(cloud, people, level, more) for level in chosen.levels}
+        with cloud.firehose(), hook(cloud) as fault_hook:
+            ended = {level: judge(cloud, people, level, fault_hook, more) for level in chosen.levels}
     finally:
         if not chosen.keep:
             cloud.run("down.sh")
