@@ -188,13 +188,16 @@ class Cloud:
     # what checks share
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """Makes something for the whole run. A failure is kept, too, and raised again."""
+        """Makes something for the whole run: what it makes on the cloud stays until the end. A failure is kept, too, and raised again."""
         with self._lock:
             if name not in self._kept:
+                mark = len(self.resources.made)
                 try:
                     self._kept[name] = (make(), None)
                 except Exception as error:
                     self._kept[name] = (None, error)
+                finally:
+                    self.resources.keep_since(mark)
             value, problem = self._kept[name]
         if problem is not None:
             raise problem
@@ -298,7 +301,7 @@ class Cloud:
 
     def close(self) -> list[str]:
         """Takes away what was made, unless it is to be kept; gives what stays behind."""
-        left = [] if self.options.keep else self.resources.delete_since(0)
+        left = [] if self.options.keep else self.resources.delete_all()
         for source in self.__dict__.get("sources", ()):
             source.close()
         return left

@@ -238,7 +238,7 @@ class Launcher:
 
     def gone(self, launch: Launch) -> None:
         """Deletes the server and waits until it is not there. Raises Broken when it stays."""
-        for made in [m for m in self.cloud.resources.made if m.path == f"/servers/{launch.server_id}"]:
+        for made in [m for m in (*self.cloud.resources.made, *self.cloud.resources.lasting) if m.path == f"/servers/{launch.server_id}"]:
             if problem := self.cloud.resources.delete(made):
                 raise Broken(problem)
 

@@ -32,6 +32,7 @@ class Resources:
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix or f"conformance-{secrets.token_hex(3)}"
         self.made: list[Made] = []
+        self.lasting: list[Made] = []  # until the run is over
 
     def name(self, what: str) -> str:
         return f"{self.prefix}-{what}-{secrets.token_hex(2)}"
@@ -42,6 +43,12 @@ class Resources:
     def forget(self, path: str) -> None:
         """Of something that is known to be gone."""
         self.made = [made for made in self.made if made.path != path]
+        self.lasting = [made for made in self.lasting if made.path != path]
+
+    def keep_since(self, mark: int) -> None:
+        """What was made after `len(made)` was `mark` outlives the check that asked for it first."""
+        self.lasting += self.made[mark:]
+        del self.made[mark:]
 
     def create(
         self, person: Person, service: str, path: str, kind: str, body: dict[str, Any], *, key: str = "id", version: str | None = None
@@ -120,6 +127,7 @@ class Resources:
             shown = made.person.get(made.service, made.path)
             if shown.status in (404, 410):
                 self.made = [other for other in self.made if other is not made]
+                self.lasting = [other for other in self.lasting if other is not made]
                 return ""
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0)
@@ -127,8 +135,14 @@ class Resources:
 
     def delete_since(self, mark: int) -> list[str]:
         """Takes away all that was made after `len(made)` was `mark`, the last first; what stays is named."""
+        return self._delete_each(self.made[mark:])
+
+    def delete_all(self) -> list[str]:
+        return self._delete_each(self.made) + self._delete_each(self.lasting)
+
+    def _delete_each(self, things: list[Made]) -> list[str]:
         left = []
-        for made in reversed(self.made[mark:]):
+        for made in reversed(things):
             try:
                 problem = self.delete(made)
             except Exception as error:  # whatever goes wrong with one thing, the others are taken away too
