@@ -99,6 +99,7 @@ class Launcher:
         from conformance.probes import probe_tokens
 
         person = self.cloud.member
+        self.cloud.sources  # noqa: B018 - they listen from here on, so that they see the login
         volumes = [self.cloud.resources.volume(person)] if self.cloud.has_volumes else []
         image = self.cloud.fresh_image_id()
         launch = self.launch(volumes=volumes, name="launch", token=person.login(), watch_volumes=True, imageRef=image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,7 @@ from conformance.sightings import Found, Scan, Sighting, sees
 Told = Callable[[Fact], str]
 
 
-def _since(scan: Scan, event: str, what: str, holds: Callable[[Fact], object], told: Told, direct: bool) -> Iterator[Found]:
+def _since(scan: Scan, event: str, what: str, holds: Callable[[Fact], object], told: Told, direct: bool) -> Iterator[Sighting]:
     """The first look at which it is so: it came to be after the look before, and by this one."""
     before = scan.boot.start if scan.boot.clock == "client" else -math.inf
     for fact in scan.those("view", name=what):
@@ -85,8 +86,9 @@ def port_made(scan: Scan, event: str) -> Iterator[Found]:
 
 @sees("S24")
 def addresses(scan: Scan, event: str) -> Iterator[Found]:
-    """Server view: it has addresses."""
-    yield from _since(scan, event, "server", lambda f: f.get("addresses"), lambda f: f"addresses {_addresses(f)}", True)
+    """Server view: it has addresses. nova hides them from a server that is building, so earlier looks say nothing."""
+    for found in _since(scan, event, "server", lambda f: f.get("addresses"), lambda f: f"addresses {_addresses(f)}", True):
+        yield dataclasses.replace(found, low=scan.boot.start if scan.boot.clock == "client" else -math.inf)
 
 
 def _addresses(fact: Fact) -> str:
