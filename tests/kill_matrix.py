@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conformance.registry import load_checks
 from mockcloud.mutants import Mutant, load_mutants
 
 START = 30  # seconds for a cloud to be ready
@@ -88,7 +89,8 @@ def judge(mutant: Mutant, dialect: str, everything: bool) -> Outcome:
     """Runs the named checks; with `everything`, or when those see nothing, the whole suite."""
     try:
         with running("--mutant", mutant.id, "--dialect", dialect) as url:
-            named = failed(run_suite(url, "--checks", *mutant.caught_by))
+            asked = [name for name in mutant.caught_by if name in load_checks()]
+            named = failed(run_suite(url, "--checks", *asked) if asked else {"steps": [], "checks": []})
             if named["fail"] and not everything:
                 return Outcome(mutant, dialect, "killed", tuple(named["fail"]))
             found = failed(run_suite(url))
@@ -98,9 +100,9 @@ def judge(mutant: Mutant, dialect: str, everything: bool) -> Outcome:
         return Outcome(mutant, dialect, "killed", tuple(found["fail"]))
     if found["fail"]:
         return Outcome(mutant, dialect, "killed by another", tuple(found["fail"]))
-    asked = set(mutant.caught_by) & set(found["pass"])
+    passed = set(mutant.caught_by) & set(found["pass"])
     return Outcome(
-        mutant, dialect, "survived" if asked else "not detectable", note=f"errors: {', '.join(found['error'])}" if found["error"] else ""
+        mutant, dialect, "survived" if passed else "not detectable", note=f"errors: {', '.join(found['error'])}" if found["error"] else ""
     )
 
 
