@@ -75,6 +75,10 @@ class Control:
     def workers(self) -> dict[str, bool]:
         return dict(self.ask("GET", "/health")["workers"])
 
+    def corrupt_image(self, image_id: str) -> None:
+        """The data that glance keeps of an image get another checksum."""
+        self.ask("POST", f"/images/{image_id}/corrupt")
+
     def advance(self, seconds: float) -> None:
         """The cloud's own clock jumps: time-outs of its inside come at once."""
         self.ask("PUT", "/clock", json={"advance": seconds})

@@ -231,6 +231,12 @@ class Cloud:
             "", token=token, user_id=self.id_for("user", "stranger"), project_id=self.id_for("project", "other"), roles=("member",)
         )
 
+    def corrupt_image(self, image_id: str) -> None:
+        """The data that glance keeps are no longer those of the image's checksum. Raises FileNotFoundError where there are none."""
+        from mockcloud.glance.store import Store
+
+        self.services["glance"].part(Store).corrupt(image_id)
+
     # HTTP
 
     @functools.cached_property

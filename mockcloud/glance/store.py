@@ -94,6 +94,13 @@ class Store:
                 gauge.add(chunk)
         return gauge.read()
 
+    def corrupt(self, name: str) -> None:
+        """Another first byte, as a disk that goes bad would give. Raises FileNotFoundError."""
+        with self.path(name).open("r+b") as file:
+            first = file.read(1) or b"\0"
+            file.seek(0)
+            file.write(bytes([first[0] ^ 0xFF]))
+
     def rename(self, old: str, new: str) -> None:
         self.path(old).rename(self.path(new))
 

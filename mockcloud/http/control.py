@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -68,6 +69,8 @@ class Controlled(Protocol):
     async def reset(self, seed: int | None = None) -> None: ...
 
     async def foreign_identity(self) -> RequestContext: ...
+
+    def corrupt_image(self, image_id: str) -> None: ...
 
 
 def create_control_app(cloud: Controlled) -> FastAPI:
@@ -176,7 +179,15 @@ def _clock(app: FastAPI, cloud: Controlled) -> None:
 
 
 def _parts(app: FastAPI, cloud: Controlled) -> None:
-    """Services and workers can be switched off, killed and started again."""
+    """Services and workers can be switched off, killed and started again; an image's data can go bad."""
+
+    @app.post("/_mockcloud/images/{image_id}/corrupt", status_code=204)
+    async def corrupt_image(image_id: uuid.UUID) -> None:
+        """What glance sends of it from now on has another checksum than glance says."""
+        try:
+            cloud.corrupt_image(str(image_id))
+        except FileNotFoundError as error:
+            raise HTTPException(404, f"no image {image_id} with data") from error
 
     @app.put("/_mockcloud/services/{name}")
     async def switch_service(name: str, wanted: Switch) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 
@@ -129,6 +130,8 @@ async def test_all_faults_go_at_once(operator):
         ("PUT", "/services/nova", {}),
         ("PUT", "/services/horizon", {"up": True}),
         ("PUT", "/workers/compute99", {"up": True}),
+        ("POST", "/images/..%2Fnova/corrupt", None),
+        ("POST", "/images/00000000-0000-0000-0000-000000000000/corrupt", None),
     ],
 )
 async def test_what_cannot_be_is_refused_with_a_sentence_and_changes_nothing(operator, method, path, body):
@@ -166,6 +169,17 @@ async def test_a_worker_is_killed_and_started_anew(cloud, operator):
     assert cloud.workers["compute1"].endpoint is None
     assert (await operator.put("/workers/compute1", json={"up": True})).json()["up"] is True
     assert cloud.workers["compute1"].endpoint is not old
+
+
+async def test_an_image_whose_data_went_bad_is_sent_with_another_checksum(cloud, operator):
+    member = client(cloud, "member")
+    image = (await member.get("glance", "/v2/images")).json()["images"][0]
+    path = f"/v2/images/{image['id']}/file"
+    before = (await member.get("glance", path)).content
+    assert (await operator.post(f"/images/{image['id']}/corrupt")).status_code == 204
+    after = (await member.get("glance", path)).content
+    assert hashlib.md5(before).hexdigest() == image["checksum"] != hashlib.md5(after).hexdigest()
+    assert len(after) == len(before)
 
 
 @pytest.mark.parametrize(("allowed", "status"), [(False, 403), (True, 200)])
