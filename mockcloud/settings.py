@@ -58,6 +58,7 @@ class Settings:
     allow_expired_window: int = 172_800
     # bus
     rpc_response_timeout: float = 60.0
+    notifications: str = "both"  # none, unversioned, versioned, both: what nova tells; the others tell unless it is none
     # compute and scheduling
     max_attempts: int = 3
     spawn_seconds: float = 0.0
@@ -106,6 +107,7 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "port": (lambda port: 0 <= port <= 65_535, "a port number (0: any free one)"),
     "ports": (("single", "classic").__contains__, "single or classic"),
     "dialect": (("classic",).__contains__, "classic"),
+    "notifications": (("none", "unversioned", "versioned", "both").__contains__, "none, unversioned, versioned or both"),
     "clock_speed": (lambda speed: speed > 0, "a number above 0"),
     "hosts": (bool, "at least one compute host"),
     "max_attempts": (lambda attempts: attempts >= 1, "a number from 1"),

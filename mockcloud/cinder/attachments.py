@@ -14,6 +14,7 @@ from mockcloud.cinder.in_use import refuse_if_nova_has_it
 from mockcloud.cinder.lookup import apply, attachments_of, find_attachment, find_volume
 from mockcloud.cinder.rpc import call_manager
 from mockcloud.cinder.tables import volume_attachment, volumes
+from mockcloud.cinder.usage import UsageNotifier
 from mockcloud.cinder.views import brief_attachment, show_attachment_row
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
@@ -129,6 +130,7 @@ async def complete_attachment(ctx: Context, attachment_id: str) -> None:
         tx.execute(done.values(attach_status="attached", updated_at=ctx.now()))
         in_use = update(volumes).where(volumes.c.id == attachment["volume_id"])
         tx.execute(in_use.values(status="in-use", attach_status="attached", updated_at=ctx.now()))
+    await _usage(ctx).volume(ctx.request, "attach.end", attachment["volume_id"])
 
 
 async def delete_attachment(ctx: Context, attachment_id: str) -> Json:
@@ -136,8 +138,16 @@ async def delete_attachment(ctx: Context, attachment_id: str) -> Json:
         attachment = find_attachment(ctx, tx, attachment_id)
         volume = find_volume(ctx, tx, attachment["volume_id"])
     await refuse_if_nova_has_it(ctx, volume["id"], attachment)
-    if attachment["attach_status"] != "reserved":
+    if attachment["attach_status"] == "reserved":
+        await _usage(ctx).volume(ctx.request, "detach.start", volume["id"])
+    else:
         await call_manager(ctx, volume, "attachment_delete", attachment_id=attachment_id, volume_id=volume["id"])
     with ctx.db.transaction() as tx:
         finish_detach(tx, find_volume(ctx, tx, volume["id"]), attachment_id, ctx.now())
-        return {"attachments": [brief_attachment(row) for row in attachments_of(tx, volume["id"])]}
+        left = {"attachments": [brief_attachment(row) for row in attachments_of(tx, volume["id"])]}
+    await _usage(ctx).volume(ctx.request, "detach.end", volume["id"])
+    return left
+
+
+def _usage(ctx: Context) -> UsageNotifier:
+    return UsageNotifier(ctx.service.notifier, ctx.db)

@@ -13,10 +13,12 @@ from mockcloud.cinder.backends import Backend
 from mockcloud.cinder.lookup import attachments_of
 from mockcloud.cinder.states import NOT_MIGRATING, after_attachments
 from mockcloud.cinder.tables import volume_attachment, volumes
+from mockcloud.cinder.usage import UsageNotifier
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row, Transaction
 from mockcloud.db.prepared import Prepared
+from mockcloud.notifications.notifier import Notifier
 
 _VOLUME = Prepared(select(volumes).where(volumes.c.id == bindparam("id")))
 
@@ -52,6 +54,8 @@ class Connections:
 
     def __init__(self, component: Component, db: Database, backend: Backend) -> None:
         self._component, self._db, self._backend = component, db, backend
+        about = (component.bus, component.clock, component.settings.notifications)
+        self._usage = UsageNotifier(Notifier(*about, "openstack", "volume", component.host), db)
 
     def _now(self) -> datetime:
         return self._component.clock.now()
@@ -60,15 +64,21 @@ class Connections:
         self, ctx: RequestContext, volume_id: str, instance_uuid: str | None, host_name: str | None, mountpoint: str, mode: str
     ) -> dict[str, Any]:
         """os-attach: one transaction, so that of two servers exactly one gets the volume."""
+        await self._usage.volume(ctx, "attach.start", volume_id)
+        attachment_id = self._attach(volume_id, instance_uuid, host_name, mountpoint, mode)
+        await self._usage.volume(ctx, "attach.end", volume_id)
+        return {"id": attachment_id}
+
+    def _attach(self, volume_id: str, instance_uuid: str | None, host_name: str | None, mountpoint: str, mode: str) -> str:
         now = self._now()
         with self._db.transaction() as tx:
             volume = _volume(tx, volume_id)
             known = _attachment_to(tx, volume_id, instance_uuid, host_name)
             if known is not None:
                 tx.execute(update(volumes).where(volumes.c.id == volume_id).values(status="in-use", updated_at=now))
-                return {"id": known["id"]}
+                return str(known["id"])
             _check_attachable(volume, mode)
-            attachment_id = tx.insert(
+            attachment_id: str = tx.insert(
                 volume_attachment,
                 id=str(uuid.uuid4()),
                 created_at=now,
@@ -83,9 +93,14 @@ class Connections:
             noted = {**volume["admin_metadata"], "attached_mode": mode}
             values = {"status": "in-use", "attach_status": "attached", "admin_metadata": noted, "updated_at": now}
             tx.execute(update(volumes).where(volumes.c.id == volume_id).values(**values))
-            return {"id": attachment_id}
+            return attachment_id
 
     async def detach_volume(self, ctx: RequestContext, volume_id: str, attachment_id: str | None = None) -> None:
+        await self._usage.volume(ctx, "detach.start", volume_id)
+        self._detach(volume_id, attachment_id)
+        await self._usage.volume(ctx, "detach.end", volume_id)
+
+    def _detach(self, volume_id: str, attachment_id: str | None) -> None:
         with self._db.transaction() as tx:
             volume = _volume(tx, volume_id)
             attachments = attachments_of(tx, volume_id)
@@ -114,6 +129,7 @@ class Connections:
         """Connects a reserved attachment to a host; its connection info is one flat dict."""
         with self._db.transaction() as tx:
             volume, attachment = _volume(tx, volume_id), _attachment(tx, attachment_id)
+        await self._usage.volume(ctx, "attach.start", volume_id)
         chosen = attachment["attach_mode"]
         mode = connector.get("mode") or "rw" if chosen in (None, "null") else chosen
         made = await self._connect(volume, {**connector, "mode": mode})
@@ -141,7 +157,8 @@ class Connections:
             tx.execute(update(volumes).where(volumes.c.id == attachment["volume_id"]).values(**attaching))
 
     async def attachment_delete(self, ctx: RequestContext, attachment_id: str, volume_id: str) -> None:
-        """Disconnects the host; the record itself is the API's to delete."""
+        """Disconnects the host; the record itself is the API's to delete, and the end of it the API's to tell."""
+        await self._usage.volume(ctx, "detach.start", volume_id)
         forgotten = {"connector": None, "connection_info": None, "updated_at": self._now()}
         with self._db.transaction() as tx:
             tx.execute(update(volume_attachment).where(volume_attachment.c.id == attachment_id).values(**forgotten))

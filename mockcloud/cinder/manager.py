@@ -42,6 +42,7 @@ class VolumeManager(Connections):
         volume = self._get(volume_id, "creating", "downloading", "reserved")
         if volume is None or volume["launched_at"] is not None:
             return
+        await self._usage.volume(ctx, "create.start", volume_id)
         try:
             filled = await self._fill(ctx, volume, image_id)
             await self._work()
@@ -52,6 +53,7 @@ class VolumeManager(Connections):
             return
         self._save(volume_id, launched_at=self._now(), **filled)
         self._leave(volume, "creating", "downloading", to="available")
+        await self._usage.volume(ctx, "create.end", volume_id)
 
     async def _fill(self, ctx: RequestContext, volume: Row, image_id: str | None) -> dict[str, Any]:
         """Makes the volume with its content; what is to be noted of where that came from."""
@@ -82,6 +84,7 @@ class VolumeManager(Connections):
         volume = self._get(volume_id, "deleting")
         if volume is None:
             return
+        await self._usage.volume(ctx, "delete.start", volume_id)
         try:
             await self._work()
             await self._backend.delete_volume(volume)
@@ -94,11 +97,13 @@ class VolumeManager(Connections):
             if cascade:
                 tx.execute(delete(snapshots).where(snapshots.c.volume_id == volume_id))
             tx.execute(delete(volumes).where(volumes.c.id == volume_id))
+        await self._usage.volume(ctx, "delete.end", volume_id, volume)
 
     async def extend_volume(self, ctx: RequestContext, volume_id: str, new_size: int) -> None:
         volume = self._get(volume_id, "extending")
         if volume is None:
             return
+        await self._usage.volume(ctx, "resize.start", volume_id)
         try:
             await self._work()
             await self._backend.extend_volume(volume, new_size)
@@ -109,6 +114,7 @@ class VolumeManager(Connections):
             attachments = attachments_of(tx, volume_id)
             grown = {"size": new_size, "new_size": None, "status": "in-use" if attachments else "available", "updated_at": self._now()}
             tx.execute(update(volumes).where(volumes.c.id == volume_id, volumes.c.status == "extending").values(**grown))
+        await self._usage.volume(ctx, "resize.end", volume_id)
         await self._tell_servers(ctx, volume_id, [row["instance_uuid"] for row in attachments if row["instance_uuid"]])
 
     async def _tell_servers(self, ctx: RequestContext, volume_id: str, server_ids: list[str]) -> None:
@@ -129,6 +135,7 @@ class VolumeManager(Connections):
         await self._work()
         self._save(volume_id, volume_type_id=new_type_id, multiattach=multiattach)
         self._leave(volume, "retyping", to=volume["previous_status"])
+        await self._usage.volume(ctx, "retype", volume_id)
 
     async def revert_to_snapshot(self, ctx: RequestContext, volume_id: str, snapshot_id: str) -> None:
         volume = self._get(volume_id, "reverting")
@@ -149,6 +156,7 @@ class VolumeManager(Connections):
         snapshot = self._get_snapshot(snapshot_id, "creating")
         if snapshot is None:
             return
+        await self._usage.snapshot(ctx, "create.start", snapshot)
         try:
             await self._work()
             await self._backend.create_snapshot(snapshot)
@@ -156,11 +164,13 @@ class VolumeManager(Connections):
             self._fail_snapshot(ctx, snapshot, "error", "create snapshot", "Snapshot failed to create.", error)
             return
         self._save_snapshot(snapshot_id, "creating", status="available", progress="100%")
+        await self._usage.snapshot(ctx, "create.end", snapshot)
 
     async def delete_snapshot(self, ctx: RequestContext, snapshot_id: str) -> None:
         snapshot = self._get_snapshot(snapshot_id, "deleting")
         if snapshot is None:
             return
+        await self._usage.snapshot(ctx, "delete.start", snapshot)
         try:
             await self._work()
             await self._backend.delete_snapshot(snapshot)
@@ -169,6 +179,7 @@ class VolumeManager(Connections):
             return
         with self._db.transaction() as tx:
             tx.execute(delete(snapshots).where(snapshots.c.id == snapshot_id))
+        await self._usage.snapshot(ctx, "delete.end", snapshot)
 
     async def copy_volume_to_image(self, ctx: RequestContext, volume_id: str, image_id: str) -> None:
         volume = self._get(volume_id, "uploading")

@@ -110,7 +110,7 @@ class Builds:
             network_info = await self._allocate_network(ctx, launch, undo)  # 22-24
             disks = await self._attach_volumes(ctx, launch, undo)  # 25-27
             guest = self._guest(launch, image, network_info, disks)
-            await self._run(ctx, launch, guest, undo)  # 28
+            await self._run(ctx, launch, guest, disks, undo)  # 28
 
     # 13-18
 
@@ -148,6 +148,8 @@ class Builds:
         launch.owned = True
         undo.push(self._host.placement.release, ctx, launch.uuid)
         await self._conductor.start_event(ctx, launch.uuid, EVENT)
+        image_name = (launch.message["request_spec"].get("image") or {}).get("name", "")
+        await self._host.notifier.acted(ctx, "create.start", launch.server, image_name=image_name)
         if launch.redelivered:
             await self._clear_away(ctx, launch)
         if self._host.name in self._host.settings.full_hosts:
@@ -288,7 +290,7 @@ class Builds:
             injected_files=tuple(launch.message["injected_files"] or ()),
         )
 
-    async def _run(self, ctx: RequestContext, launch: Launch, guest: Guest, undo: Undo) -> None:
+    async def _run(self, ctx: RequestContext, launch: Launch, guest: Guest, disks: list[Json], undo: Undo) -> None:
         await self._enter(ctx, launch, "block_device_mapping", "spawning")
         undo.push(self._host.hypervisor.destroy, launch.uuid)
         await self._spawn(ctx, launch, guest)
@@ -296,7 +298,8 @@ class Builds:
         if power_state is PowerState.NOSTATE:
             raise InstanceDeployFailure(f"The hypervisor of {self._host.name} does not know the server that it was to run.")
         done = {"vm_state": "active", "task_state": None, "power_state": int(power_state), "launched_at": self._host.now()}
-        await self._conductor.save(ctx, launch.uuid, done, "spawning")
+        launch.server = await self._conductor.save(ctx, launch.uuid, done, "spawning")
+        await self._host.notifier.acted(ctx, "create.end", launch.server, disks=disks, message="Success")
 
     @step(28)
     async def _spawn(self, ctx: RequestContext, launch: Launch, guest: Guest) -> None:
@@ -320,6 +323,8 @@ class Builds:
         LOG.warning("the launch of %s on %s failed", launch.uuid, self._host.name, exc_info=error)
         if isinstance(error, Final):
             error = BuildAbortException(launch.uuid, str(error))
+        if launch.owned:
+            await self._host.notifier.acted(ctx, "create.error", launch.server, error=error)
         goes_on = launch.owned and not isinstance(error, BuildAbortException) and launch.message["filter_properties"].get("retry")
         while True:
             try:

@@ -17,6 +17,7 @@ from mockcloud.compute.placement import DISABLED, Placement, PlacementFailed
 from mockcloud.compute.usage import Share, Tracker, inventories, share
 from mockcloud.compute.volume import Volumes
 from mockcloud.context import RequestContext, service_context
+from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.turns import Turns
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Host:
     def __init__(self, component: Component, driver: Driver) -> None:
         self.name, self.settings, self.clock, self.bus = component.host, component.settings, component.clock, component.bus
         self.conductor = Conductor(component.bus, component.host)
+        self.notifier = ServerNotifier(component.bus, component.clock, component.settings, "compute", component.host)
         self.hypervisor = Hypervisor(driver)
         self.images = Images(component.clients, component.clock)
         self.networks = Networks(component.clients, component.host, self.settings.default_availability_zone)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from mockcloud.bus.base import MessagingTimeout, RemoteError
 from mockcloud.compute import guests
 from mockcloud.compute.errors import is_overtaken
 from mockcloud.compute.host import Host
@@ -15,6 +16,21 @@ from mockcloud.context import RequestContext
 
 LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
+
+TOLD = {  # what is told of an event as begun and ended
+    "compute_start_instance": "power_on",
+    "compute_stop_instance": "power_off",
+    "compute_pause_instance": "pause",
+    "compute_unpause_instance": "unpause",
+    "compute_suspend_instance": "suspend",
+    "compute_resume_instance": "resume",
+    "compute_reboot_instance": "reboot",
+    "compute_rebuild_instance": "rebuild",
+    "compute_rescue_instance": "rescue",
+    "compute_unrescue_instance": "unrescue",
+    "compute_snapshot_instance": "snapshot",
+    "compute_terminate_instance": "delete",
+}
 
 
 @asynccontextmanager
@@ -29,6 +45,8 @@ async def operation(
     uuid, conductor = instance["uuid"], host.conductor
     async with host.turns.of(uuid):
         await conductor.start_event(ctx, uuid, event)
+        if event in TOLD:
+            await host.notifier.acted(ctx, f"{TOLD[event]}.start", instance)
         try:
             if uuid in host.lost and not deletes:
                 await guests.remake(host, ctx, instance)
@@ -42,7 +60,22 @@ async def operation(
             await fail(host, ctx, uuid, error, fatal=fatal, deletes=deletes)
             await conductor.finish_event(ctx, uuid, event, str(error) or type(error).__name__, trace)
             raise
+        if event in TOLD and host.notifier.listening:
+            await _tell_end(host, ctx, instance, TOLD[event])
         await conductor.finish_event(ctx, uuid, event)
+
+
+async def _tell_end(host: Host, ctx: RequestContext, instance: Json, action: str) -> None:
+    """The server as it is now, or as it was before it was deleted."""
+    if action == "delete":
+        await host.notifier.deleted(ctx, instance)
+        return
+    try:
+        ended = await host.conductor.instance(ctx, instance["uuid"])
+    except (RemoteError, MessagingTimeout):  # deleted meanwhile, or nobody there to ask
+        return
+    if ended is not None:
+        await host.notifier.acted(ctx, f"{action}.end", ended)
 
 
 async def fail(host: Host, ctx: RequestContext, uuid: str, error: Exception, *, fatal: bool, deletes: bool = False) -> None:

@@ -22,7 +22,10 @@ class Terminations:
     async def terminate_instance(self, ctx: RequestContext, instance: Json) -> None:
         """A launch in progress ends first: it sees at its next save that the server is being deleted. Again is fine."""
         async with operation(self._host, ctx, instance, EVENT, fatal=True, deletes=True):
-            await self.give_everything_back(ctx, await self._now(ctx, instance))
+            server = await self._now(ctx, instance)
+            await self._host.notifier.acted(ctx, "shutdown.start", server)
+            await self.give_everything_back(ctx, server)
+            await self._host.notifier.acted(ctx, "shutdown.end", server | {"network_info": []})
             await self._conductor.destroy(ctx, instance["uuid"])
 
     async def give_everything_back(self, ctx: RequestContext, server: Json) -> None:

@@ -11,6 +11,7 @@ from mockcloud.conductor import instances, other_rows
 from mockcloud.conductor.errors import RequestLost
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
+from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.nova.records import heartbeat, mark_deleted, record_fault, start_event, to_message
 from mockcloud.trace import step
 
@@ -22,6 +23,8 @@ class ConductorManager:
 
     def __init__(self, component: Component, db: Database) -> None:
         self._component, self._db, self._clock = component, db, component.clock
+        # what a compute saves is told in its name, and from here
+        self._notifier = ServerNotifier(component.bus, component.clock, component.settings, "compute", component.host)
         self.tasks: list[Callable[[], Awaitable[None]]] = [self._report_state]
 
     # servers
@@ -68,7 +71,11 @@ class ConductorManager:
         sent = {"task_state": expected_task_state, "vm_state": expected_vm_state}
         expected = {name: value if isinstance(value, list) else [value] for name, value in sent.items() if value != ANY}
         with self._db.transaction() as tx:
-            return to_message(instances.save(tx, self._clock.now(), instance_uuid, updates, expected))
+            before = instances.read(tx, instance_uuid) if updates and self._notifier.listening else None
+            row = to_message(instances.save(tx, self._clock.now(), instance_uuid, updates, expected))
+        if before is not None:
+            await self._notifier.updated(ctx, before, row)
+        return row
 
     async def instance_destroy(self, ctx: RequestContext, instance_uuid: str) -> None:
         with self._db.transaction() as tx:

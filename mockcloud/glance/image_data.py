@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 from mockcloud.glance.access import find_for, is_admin
+from mockcloud.glance.notices import sending, tell
 from mockcloud.glance.states import activate, leave_queue, take_back, unsupported
 from mockcloud.glance.store import Store, TooBig
 from mockcloud.http.context import Context
@@ -22,8 +23,11 @@ async def upload_image(ctx: Context, image_id: str, headers: Mapping[str, str], 
     with ctx.db.transaction() as tx:
         row = find_for(ctx, tx, "upload_image", image_id)
         leave_queue(ctx, tx, row, "saving")
+    await tell(ctx, "prepare", row | {"status": "saving"})
     with _undone_on_failure(ctx, image_id, "saving", image_id):
-        activate(ctx, row, await ctx.part(Store).write(image_id, stream))
+        active = activate(ctx, row, await ctx.part(Store).write(image_id, stream))
+    await tell(ctx, "upload", active)
+    await tell(ctx, "activate", active)
 
 
 async def stage_image(ctx: Context, image_id: str, headers: Mapping[str, str], stream: AsyncIterator[bytes]) -> None:
@@ -71,7 +75,8 @@ async def download_image(ctx: Context, image_id: str, query: Query, headers: Map
     sent = {"Content-Length": str(stop - start), "Content-MD5": row["checksum"]}
     if asked is not None:
         sent["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return Reply(stream=ctx.part(Store).read(image_id, start, stop), status=200 if asked is None else 206, headers=sent, media=STREAM)
+    data = sending(ctx, row, ctx.part(Store).read(image_id, start, stop), stop - start)
+    return Reply(stream=data, status=200 if asked is None else 206, headers=sent, media=STREAM)
 
 
 def read_range(asked: str, size: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import logging
 from mockcloud.db.engine import Row
 from mockcloud.glance.access import enforce, find
 from mockcloud.glance.images import IMPORT_METHODS
+from mockcloud.glance.notices import tell
 from mockcloud.glance.states import activate, move, take_back
 from mockcloud.glance.store import Store
 from mockcloud.http.context import Context
@@ -61,9 +62,12 @@ async def _import(ctx: Context, row: Row) -> None:
     try:
         written = await asyncio.to_thread(store.measure, _staged(image_id))
         store.rename(_staged(image_id), image_id)
-        activate(ctx, row, written)
+        active = activate(ctx, row, written)
     except (ApiError, OSError) as error:
         log.warning("import of image %s failed: %s", image_id, getattr(error, "detail", "") or error)
         store.delete(image_id)
         store.delete(_staged(image_id))
         take_back(ctx, image_id, "importing")
+        return
+    await tell(ctx, "upload", active)
+    await tell(ctx, "activate", active)

@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from mockcloud.db.engine import Row
 from mockcloud.glance.access import enforce, find, find_for, is_admin, refuse, view
 from mockcloud.glance.filters import conditions, read_limit, read_sort
+from mockcloud.glance.notices import tell
 from mockcloud.glance.patch import apply_changes, read_changes
 from mockcloud.glance.record import check_quota, check_record, is_reserved, read_only, reserved
 from mockcloud.glance.store import Store
@@ -61,6 +62,7 @@ async def create_image(ctx: Context, body: Json) -> Reply:
         if tx.one(select(images.c.id).where(images.c.id == row["id"])) is not None:
             raise Conflict(f"Image ID {row['id']} already exists!")
         tx.execute(insert(images).values(**row))
+    await tell(ctx, "create", row)
     headers = {"Location": ctx.url(f"/v2/images/{row['id']}"), "OpenStack-image-import-methods": ",".join(IMPORT_METHODS)}
     return Reply(view(row), headers=headers)
 
@@ -127,6 +129,7 @@ async def update_image(ctx: Context, image_id: str, body: Json, headers: Mapping
         check_record(changed)
         changed["updated_at"] = ctx.now()
         tx.execute(update(images).where(images.c.id == image_id).values(**changed))
+    await tell(ctx, "update", changed)
     return view(changed)
 
 
@@ -139,6 +142,7 @@ async def delete_image(ctx: Context, image_id: str) -> None:
         tx.execute(delete(images).where(images.c.id == image_id))
     ctx.part(Store).delete(image_id)
     ctx.part(Store).delete(f"{image_id}.staged")
+    await tell(ctx, "delete", row, deleted=True, deleted_at=f"{ctx.now().isoformat(timespec='seconds')}Z")
 
 
 async def deactivate_image(ctx: Context, image_id: str) -> None:

@@ -33,7 +33,7 @@ def take_back(ctx: Context, image_id: str, status: str) -> None:
         move(ctx, tx, image_id, status, "queued")
 
 
-def activate(ctx: Context, row: Row, written: Written) -> None:
+def activate(ctx: Context, row: Row, written: Written) -> Row:
     """The record learns what the data are; 415 when they are not what it says, 410 when it was deleted meanwhile."""
     try:
         check_format(row["disk_format"], row["container_format"], written.head)
@@ -51,6 +51,7 @@ def activate(ctx: Context, row: Row, written: Written) -> None:
             f"Image {row['id']} could not be found after upload. The image may have been deleted during the upload, "
             "cleaning up the chunks uploaded."
         )
+    return row | values
 
 
 def unsupported(media: str, why: str) -> ApiError:

@@ -113,6 +113,10 @@ class Context:
         """The public URL of a path of this service."""
         return self.service.url + path
 
+    async def notify(self, event_type: str, payload: dict[str, Any], *, priority: str = "INFO") -> None:
+        """Tells whoever listens on the bus, after the commit."""
+        await self.service.notifier.tell(self.request, event_type, payload, priority=priority)
+
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         return self.service.runtime.spawn(work)
 

@@ -16,6 +16,7 @@ from mockcloud.clock import Clock
 from mockcloud.db.engine import Database
 from mockcloud.faults import Faults
 from mockcloud.http.policy import Policy
+from mockcloud.notifications.notifier import Notifier
 from mockcloud.settings import Settings
 from mockcloud.trace import Recorder
 
@@ -61,6 +62,10 @@ class Runtime:
         return task
 
 
+PUBLISHERS = {  # exchange, and name before the host's
+    "nova": ("nova", "api"), "neutron": ("neutron", "network"), "cinder": ("openstack", "volume"), "glance": ("glance", "image"),
+    "keystone": ("keystone", "identity"),
+}  # fmt: skip
 Endpoint = tuple[str, str, object]  # topic, server, endpoint
 
 
@@ -80,6 +85,8 @@ class Service:
     database: Database | None = None
 
     def __post_init__(self) -> None:
+        about = (self.runtime.bus, self.runtime.clock, self.runtime.settings.notifications)
+        self.notifier = Notifier(*about, *PUBLISHERS.get(self.name, (self.name, self.name)))
         if self.metadata is not None and self.database is None:
             self.database = self.runtime.databases(self.name, self.metadata)
         self.login = self.runtime.login(self.name)

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import select
 
 from mockcloud.http.context import Context
-from mockcloud.http.errors import Forbidden, NotFound
+from mockcloud.http.errors import Forbidden, NotFound, Unauthorized
 from mockcloud.http.reply import Json, Query, Reply
 from mockcloud.keystone import roles_of
+from mockcloud.keystone.audit import AUDITED, tell_authentication
 from mockcloud.keystone.catalog import build_catalog
-from mockcloud.keystone.credentials import Principal, authenticate, check_methods, check_rescoping, refusal
+from mockcloud.keystone.credentials import Principal, authenticate, check_methods, check_rescoping, named_user, refusal
 from mockcloud.keystone.projects import project_view
 from mockcloud.keystone.scopes import named_scope, wanted_scope
 from mockcloud.keystone.tables import domains, projects
@@ -33,8 +34,18 @@ async def _check_credentials(ctx: Context, auth: dict[str, Any]) -> tuple[Princi
     """The client's credentials arrive and are compared with what keystone knows."""
     check_methods(auth["identity"])
     named_scope(auth.get("scope"))  # what is malformed is said before what is wrong
+    try:
+        with ctx.db.transaction() as tx:
+            principal = authenticate(tx, ctx.part(Tokens), auth["identity"], ctx.now())
+    except Unauthorized:
+        with ctx.db.transaction() as tx:
+            user = named_user(tx, auth["identity"])
+        if user is not None:
+            await tell_authentication(ctx, user, "failure")
+        raise
+    if set(principal.methods) & set(AUDITED):
+        await tell_authentication(ctx, principal.user, "success")
     with ctx.db.transaction() as tx:
-        principal = authenticate(tx, ctx.part(Tokens), auth["identity"], ctx.now())
         scope, scope_id = wanted_scope(tx, principal, auth.get("scope"))
     check_rescoping(principal.parent, scope)
     return principal, scope, scope_id

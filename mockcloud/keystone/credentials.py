@@ -64,6 +64,11 @@ def authenticate(tx: Transaction, tokens: Tokens, identity: Json, now: datetime)
     return principal
 
 
+def named_user(tx: Transaction, identity: Json) -> Row | None:
+    """Whom a login by password names, if there is such a user."""
+    return _user(tx, identity["password"]["user"]) if "password" in identity["methods"] else None
+
+
 def _both(one: Principal, other: Principal) -> Principal:
     credential = one.application_credential or other.application_credential
     return Principal(one.user, (*one.methods, *other.methods), one.parent or other.parent, credential)

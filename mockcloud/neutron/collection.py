@@ -107,10 +107,13 @@ class Collection:
                 rows = [self.insert(ctx, tx, one) for one in given]
                 return rows, self.views(ctx, tx, rows)
 
+        await ctx.notify(f"{self.noun}.create.start", body)
         rows, views = repeated(make)
         for row in rows:
             self._tell(ctx, None, row)
-        return {self.many: views} if bulk else {self.noun: views[0]}
+        made = {self.many: views} if bulk else {self.noun: views[0]}
+        await ctx.notify(f"{self.noun}.create.end", made)
+        return made
 
     async def _update(self, ctx: Context, body: Json, **path: str) -> Json:
         def change() -> tuple[Row, Row, Json]:
@@ -119,16 +122,22 @@ class Collection:
                 new = self.change(ctx, tx, old, body[self.noun])
                 return old, new, self.views(ctx, tx, [new])[0]
 
+        await ctx.notify(f"{self.noun}.update.start", body | {"id": path[f"{self.noun}_id"]})
         old, new, view = repeated(change)
         self._tell(ctx, old, new)
+        await ctx.notify(f"{self.noun}.update.end", {self.noun: view})
         return {self.noun: view}
 
     async def _delete(self, ctx: Context, **path: str) -> None:
+        about = {f"{self.noun}_id": path[f"{self.noun}_id"]}
+        await ctx.notify(f"{self.noun}.delete.start", about)
         with ctx.db.transaction() as tx:
             row = self.find(ctx, tx, path[f"{self.noun}_id"])
             access.enforce(ctx, f"delete_{self.noun}", self._target(tx, row))
+            (view,) = self.views(ctx, tx, [row])
             self.remove(ctx, tx, row)
         self._tell(ctx, row, None)
+        await ctx.notify(f"{self.noun}.delete.end", about | {self.noun: view})
 
     def _tell(self, ctx: Context, old: Row | None, new: Row | None) -> None:
         if self.after_commit:

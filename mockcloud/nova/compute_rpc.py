@@ -9,15 +9,23 @@ from mockcloud.bus.base import RemoteError
 from mockcloud.db.engine import Row
 from mockcloud.http.context import Context
 from mockcloud.http.errors import ApiError
+from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.nova.records import to_message
 
 VERSION = "2.37"
 
 
 async def cast(ctx: Context, server: Row, method: str, *, host: str = "", **args: Any) -> None:
-    """To the compute of the server's host (or of `host`)."""
+    """To the compute of the server's host (or of `host`). The task that its row has been given is told of first."""
     arguments = {"instance": to_message(server), **args}
+    if server["task_state"] is not None:
+        await notifier(ctx).updated(ctx.request, None, arguments["instance"])
     await ctx.bus.cast(ctx.request, "compute", method, server=host or server["host"], version=VERSION, args=arguments)
+
+
+def notifier(ctx: Context, service: str = "compute") -> ServerNotifier:
+    """nova-api tells of what it saves as computes do, and of new servers as `api`."""
+    return ServerNotifier(ctx.bus, ctx.clock, ctx.settings, service)
 
 
 async def call(ctx: Context, server: Row, method: str, **args: Any) -> Any:

@@ -11,8 +11,8 @@ from mockcloud.clients import EndpointDown, Response
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
 from mockcloud.nova.action_log import record_action
-from mockcloud.nova.compute_rpc import cast
-from mockcloud.nova.records import alive, mark_deleted
+from mockcloud.nova.compute_rpc import cast, notifier
+from mockcloud.nova.records import alive, mark_deleted, to_message
 from mockcloud.nova.tables import block_device_mapping, instances, services
 from mockcloud.nova.zones import is_up
 
@@ -44,9 +44,12 @@ async def _destroyed_here(ctx: Context, server: Row) -> bool:
         disks = tx.all(select(block_device_mapping).where(block_device_mapping.c.instance_uuid == row["uuid"]))
         record_action(ctx, tx, row["uuid"], "delete")
         mark_deleted(tx, ctx.now(), row["uuid"])
+    told, server_before = notifier(ctx, "api"), to_message(row)
+    await told.acted(ctx.request, "delete.start", server_before)
     await _free_ports(ctx, row)
     await _free_volumes(ctx, disks)
     await _try(ctx.own_rest.delete("placement", f"/allocations/{row['uuid']}", version="1.28"))
+    await told.deleted(ctx.request, server_before)
     return True
 
 

@@ -10,6 +10,7 @@ from mockcloud.http.context import Context
 from mockcloud.http.errors import InternalError
 from mockcloud.http.reply import Json, Reply
 from mockcloud.nova import launch as lookups
+from mockcloud.nova.compute_rpc import notifier
 from mockcloud.nova.launch import Launch, flavor_copy
 from mockcloud.nova.launch_entries import erase_entries, fail_entries, write_entries
 from mockcloud.nova.launch_request import LaunchRequest, is_true, read_request
@@ -32,6 +33,8 @@ async def create_server(ctx: Context, body: Json) -> Reply:
         with ctx.db.transaction() as tx:
             erase_entries(tx, launch)
         raise
+    for server in servers:
+        await notifier(ctx, "api").updated(ctx.request, None, to_message(server))
     await _schedule(ctx, launch, servers)
     return _answer(ctx, launch, servers)
 

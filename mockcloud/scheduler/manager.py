@@ -12,6 +12,8 @@ from mockcloud.bus.base import Incoming
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
+from mockcloud.notifications.scheduling import SchedulingNotifier
+from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.nova.records import heartbeat, to_message
 from mockcloud.scheduler import rows
 from mockcloud.scheduler.claims import Claims, PlacementFailed
@@ -56,6 +58,9 @@ class SchedulerManager:
     def __init__(self, component: Component, db: Database) -> None:
         self._component, self._db = component, db
         self._settings, self._clock = component.settings, component.clock
+        about = (component.bus, component.clock, component.settings)
+        self._choices = SchedulingNotifier(*about, component.host)
+        self._servers = ServerNotifier(*about, "scheduler", component.host)
         self._claims = Claims(component.clients)
         self._selector = Selector(db, self._claims, component.settings, component.clock)
         self._turns = Turns()
@@ -85,6 +90,7 @@ class SchedulerManager:
         began, uuids = self._clock.now(), request_spec["instance_uuids"]
         try:
             launch = await self._take_request(ctx, incoming, message)
+            await self._choices.choosing(ctx, "run_instance.start", request_spec)
             async with self._turns.of(launch.turn):
                 selections = await self._find_hosts(ctx, launch)
                 await self._return_hosts(ctx, incoming, launch, selections)
@@ -138,6 +144,7 @@ class SchedulerManager:
                     rows.record_event(tx, launch.began, now, uuid, about, why)
             launch.servers = rows.read_servers(tx, launch.servers)
         selections.chosen = {uuid: hosts for uuid, hosts in selections.chosen.items() if uuid not in gone}
+        await self._tell_choice(ctx, launch, selections)
         await self._release(ctx, gone)
         await incoming.reply([to_message(row) for row in launch.servers.values()])
 
@@ -178,6 +185,21 @@ class SchedulerManager:
                 rows.record_event(tx, began, now, uuid, (ctx.request_id, self._component.host), error)
             alive = rows.read_servers(tx, list(uuids))
         await self._release(ctx, [uuid for uuid in uuids if uuid in failed or uuid not in alive])
+
+    async def _tell_choice(self, ctx: RequestContext, launch: Launch, selections: Selections) -> None:
+        spec = launch.message["request_spec"]
+        for uuid, hosts in selections.chosen.items():
+            weighted = {"host": hosts[0].host, "nodename": hosts[0].node}
+            await self._choices.choosing(ctx, "run_instance.scheduled", spec, weighted_host=weighted, instance_id=uuid)
+        for uuid, why in selections.refused.items():
+            await self._tell_failure(ctx, spec, uuid, why)
+        await self._choices.choosing(ctx, "run_instance.end", spec)
+
+    async def _tell_failure(self, ctx: RequestContext, spec: Mapping[str, Any], uuid: str, error: Exception) -> None:
+        for row in self._instances([uuid]) if self._servers.listening else ():
+            if row["vm_state"] == "error":
+                await self._servers.updated(ctx, {"vm_state": "building", "task_state": "scheduling"}, row)
+                await self._choices.found_none(ctx, "run_instance", spec, uuid, error)
 
     async def _release(self, ctx: RequestContext, uuids: Iterable[str]) -> None:
         for uuid in uuids:

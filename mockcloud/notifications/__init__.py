@@ -1,0 +1,1 @@
+"""What the services tell of themselves on the bus, as oslo.messaging's notifications."""
