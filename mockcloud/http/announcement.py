@@ -36,13 +36,20 @@ def announcement(cloud: Announced) -> dict[str, Any]:
         "dialect": settings.dialect,
         "token_cache_time": settings.token_cache_time,
         "hosts": [host.name for host in settings.hosts],
-        "sources": [{"kind": "facts", "url": f"{control}/facts"}],
+        "sources": _sources(settings, control),
         "faults": {"url": f"{control}/faults"},
         "control": {name: f"{control}/{name}" for name in ("health", "clock", "workers", "services", "reset")},
     }
     if people := _people(settings):
         document["people"] = people
     return document
+
+
+def _sources(settings: Settings, control: str) -> list[dict[str, Any]]:
+    sources: list[dict[str, Any]] = [{"kind": "facts", "url": f"{control}/facts"}]
+    if formats := [name for name in ("unversioned", "versioned") if settings.notifications in (name, "both")]:
+        sources.append({"kind": "notifications", "url": f"{control}/facts?kind=notification", "formats": formats})
+    return sources
 
 
 def _people(settings: Settings) -> dict[str, dict[str, str]]:

@@ -75,8 +75,11 @@ async def test_people_of_a_users_own_seed_are_not_named(make_cloud, tmp_path):
     assert "people" in await shown(await make_cloud(("keystone",), seed_file=str(seed)))
 
 
-async def test_only_what_is_switched_on_is_listed(cloud):
-    assert [source["kind"] for source in (await shown(cloud))["sources"]] == ["facts"]
+async def test_only_what_is_switched_on_is_listed(make_cloud):
+    bare = await shown(await make_cloud(("keystone",), notifications="none"))
+    assert [source["kind"] for source in bare["sources"]] == ["facts"]
+    talking = await shown(await make_cloud(("keystone",), notifications="versioned"))
+    assert {source["kind"]: source.get("formats") for source in talking["sources"]} == {"facts": None, "notifications": ["versioned"]}
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
