@@ -38,13 +38,13 @@ class Trust:
             return {"expires_at": stamp(cloud.clock.time() + 3600), **_standing(tx, *where)}
 
 
-@mutant("M12", 4, "nova-api does not validate the token at all", ["S04.C1", "S04.C2"], "B")
-def not_validated(patch: Patch) -> None:
+def looks_at_nothing(patch: Patch, service: str) -> None:
+    """Whatever stands for a token is one."""
     trust = Trust(patch)
 
     def around(authenticate: Any) -> Any:
         async def authenticated(self: TokenAuth, headers: Any, ids: RequestContext) -> RequestContext:
-            if self._service.name != "nova":
+            if self._service.name != service:
                 return await authenticate(self, headers, ids)  # type: ignore[no-any-return]
             token = headers.get("x-auth-token", "")
             return identity_of(trust.body(token), None, ids, token)
@@ -54,14 +54,24 @@ def not_validated(patch: Patch) -> None:
     patch.wrap(TokenAuth, "authenticate", around)
 
 
-@mutant("M13", 4, "nova-api looks at the token's shape only", ["S04.C2", "S04.C5"], "B")
-def shape_only(patch: Patch) -> None:
+def asks_nobody(patch: Patch, service: str) -> None:
+    """A token of the right shape is believed what it says of itself."""
     trust = Trust(patch)
 
     async def ask(service: Any, token: str, ids: RequestContext, allow_expired: bool) -> dict[str, Any] | None:
         return trust.body(token) if token.startswith("gAAAA") else None
 
-    patch.replace(auth, "ASKING", {**auth.ASKING, "nova": ask})
+    patch.replace(auth, "ASKING", {**auth.ASKING, service: ask})
+
+
+@mutant("M12", 4, "nova-api does not validate the token at all", ["S04.C1", "S04.C2"], "B")
+def not_validated(patch: Patch) -> None:
+    looks_at_nothing(patch, "nova")
+
+
+@mutant("M13", 4, "nova-api looks at the token's shape only", ["S04.C2", "S04.C5"], "B")
+def shape_only(patch: Patch) -> None:
+    asks_nobody(patch, "nova")
 
 
 @mutant("M15", 4, "nova-api fails open: whoever comes while keystone is down is let in", ["S04.C5"], "H")
