@@ -108,14 +108,14 @@ class Cloud:
         """The id of what the seed calls `name`: the same in every service and every run with the same seed number."""
         return uuid.uuid5(NAMESPACE, f"{self.settings.seed}:{kind}:{name}").hex
 
-    def _database(self, name: str, metadata: MetaData) -> Database:
+    def _database(self, name: str, metadata: MetaData, *beside: MetaData) -> Database:
         settings = self.settings
         url = "sqlite://"
         if settings.database:
             url = settings.database.format(service=name)
         elif settings.state_dir:
             url = f"sqlite:///{Path(settings.state_dir) / name}.db"
-        database = Database(name, metadata, url)
+        database = Database(name, metadata, url, beside)
         self._databases.append(database)
         return database
 

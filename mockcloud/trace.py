@@ -192,25 +192,26 @@ def record_driver_call(name: str, **attributes: Any) -> span:
     return span("driver", name, **attributes)
 
 
-_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|TABLE|JOIN)\s+\"?(\w+)", re.IGNORECASE)
+_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|TABLE|JOIN)\s+(?:\"?(\w+)\"?\.)?\"?(\w+)", re.IGNORECASE)
 
 
 @functools.lru_cache(maxsize=4096)
-def describe_sql(statement: str) -> tuple[str, tuple[str, ...]]:
-    """(verb, tables) of a statement, e.g. `("SELECT", ("instances",))`."""
+def describe_sql(statement: str) -> tuple[str, tuple[str, ...], str]:
+    """(verb, tables, schema of the first) of a statement, e.g. `("SELECT", ("instances",), "")`."""
     words = statement.split(None, 1)
-    return (words[0].upper() if words else "", tuple(dict.fromkeys(_TABLE.findall(statement))))
+    found = _TABLE.findall(statement)
+    return (words[0].upper() if words else "", tuple(dict.fromkeys(table for _, table in found)), found[0][0] if found else "")
 
 
 def sql_started(database: str, statement: str) -> Fact | None:
-    """A fact for every statement that has to do with a table."""
+    """A fact for every statement that has to do with a table. A table that has a schema is in the database of that name."""
     scope = _scope.get()
     if scope is None:
         return None
-    verb, tables = describe_sql(statement)
+    verb, tables, schema = describe_sql(statement)
     if not tables:
         return None
-    return scope.recorder.start("db", f"{verb} {tables[0]}", scope, {"database": database, "verb": verb, "tables": tables})
+    return scope.recorder.start("db", f"{verb} {tables[0]}", scope, {"database": schema or database, "verb": verb, "tables": tables})
 
 
 def sql_ended(fact: Fact | None, rows: int, error: BaseException | None = None) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, ExceptionContext, Executable, Insert, MetaData, Table, create_engine, event, insert
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateSchema
 
 from mockcloud.db.patterns import regexp
 from mockcloud.db.prepared import Plan, Prepared
@@ -26,8 +28,8 @@ Row = dict[str, Any]
 class Transaction:
     """Statements of one transaction. Rows are plain dicts by column name; `values` are for the parameters of a prepared one."""
 
-    def __init__(self, connection: Connection, database: str) -> None:
-        self._connection, self._database = connection, database
+    def __init__(self, connection: Connection, database: str, schemas: frozenset[str | None] = frozenset({None})) -> None:
+        self._connection, self._database, self._schemas = connection, database, schemas
         self._plans: dict[Prepared, Plan] = {}
         self._inserts: dict[Table, Insert] = {}
 
@@ -69,6 +71,10 @@ class Transaction:
         sql_ended(fact, 0)
         return [plan.row(row) for row in found]
 
+    def knows(self, table: Table) -> bool:
+        """Whether the table is in this database, or in one beside it."""
+        return table.schema in self._schemas
+
     def execute(self, statement: Executable) -> int:
         """Runs a write; how many rows it touched."""
         return int(getattr(self._connection.execute(statement), "rowcount", 0))
@@ -86,17 +92,22 @@ class Database:
 
     It holds one connection, in autocommit, and says itself where a transaction begins and ends. A transaction never awaits, so
     there is never a second one beside it, and a single read needs none: a pool's checkout and reset cost more than most statements.
+
+    `beside` are databases that its owner reads and writes in the same transactions: their metadata have them as their schema. In
+    SQLite each is a file of its own.
     """
 
-    def __init__(self, name: str, metadata: MetaData, url: str = "sqlite://") -> None:
+    def __init__(self, name: str, metadata: MetaData, url: str = "sqlite://", beside: tuple[MetaData, ...] = ()) -> None:
         self.name = name
         self.metadata = metadata
-        self.engine = _engine(url)
-        metadata.create_all(self.engine)
+        self._all = (metadata, *beside)
+        self.engine = _engine(url, [str(other.schema) for other in beside])
+        for tables in self._all:
+            tables.create_all(self.engine)
         _record_statements(self.engine, name)
         self._connection = self.engine.connect()
         self._close = weakref.finalize(self, _close, self._connection)  # also for a cloud that is never stopped
-        self._statements = Transaction(self._connection, name)
+        self._statements = Transaction(self._connection, name, frozenset(tables.schema for tables in self._all))
         self.commits = 0
 
     @contextlib.contextmanager
@@ -124,7 +135,8 @@ class Database:
     def clear(self) -> None:
         """Drops every table, and is closed."""
         self._connection.close()
-        self.metadata.drop_all(self.engine)
+        for tables in self._all:
+            tables.drop_all(self.engine)
         self.engine.dispose()
 
     def close(self) -> None:
@@ -146,7 +158,7 @@ def _close(connection: Connection) -> None:
     connection.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, schemas: Sequence[str] = ()) -> Engine:
     in_memory = url in ("sqlite://", "sqlite:///:memory:")
     options: dict[str, Any] = {
         "hide_parameters": True,
@@ -158,15 +170,23 @@ def _engine(url: str) -> Engine:
         options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     engine = create_engine(url, **options)
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, durable=not in_memory)
+        _prepare_sqlite(engine, schemas, durable=not in_memory)
+        return engine
+    with engine.begin() as connection:
+        for schema in schemas:
+            connection.execute(CreateSchema(schema, if_not_exists=True))
     return engine
 
 
-def _prepare_sqlite(engine: Engine, durable: bool) -> None:
+def _prepare_sqlite(engine: Engine, schemas: Sequence[str], durable: bool) -> None:
+    folder = Path(engine.url.database or "").parent
+
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
         connection.create_function("regexp", 2, regexp, deterministic=True)
         cursor = connection.cursor()
+        for schema in schemas:
+            cursor.execute(f'ATTACH DATABASE ? AS "{schema}"', [str(folder / f"{schema}.db") if durable else ":memory:"])
         cursor.execute("PRAGMA foreign_keys = ON")
         if durable:
             cursor.execute("PRAGMA journal_mode = WAL")

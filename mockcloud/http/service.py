@@ -45,7 +45,7 @@ class Runtime:
     urls: Mapping[str, str]  # service name -> public URL of its mount, e.g. nova -> http://127.0.0.1:5000/compute
     violations: list[Violation]
     id_for: Callable[[str, str], str]  # (kind, name) -> 32 hex digits: the id of what the seed names
-    databases: Callable[[str, MetaData], Database]  # opens the database of a service
+    databases: Callable[..., Database]  # opens the database of a service: its name, its metadata, those of databases beside it
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def login(self, username: str) -> ServiceLogin:

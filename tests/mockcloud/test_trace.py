@@ -118,18 +118,20 @@ def test_a_listener_is_told_when_a_fact_has_ended():
 
 
 @pytest.mark.parametrize(
-    ("statement", "verb", "tables"),
+    ("statement", "verb", "tables", "schema"),
     [
-        ("SELECT a.id FROM instances AS a JOIN flavors ON 1", "SELECT", ("instances", "flavors")),
-        ('INSERT INTO "instances" (id) VALUES (?)', "INSERT", ("instances",)),
-        ("update instances set host = ?", "UPDATE", ("instances",)),
-        ("DELETE FROM ports WHERE id IN (SELECT id FROM ports)", "DELETE", ("ports",)),
-        ("PRAGMA foreign_keys", "PRAGMA", ()),
-        ("", "", ()),
+        ("SELECT a.id FROM instances AS a JOIN flavors ON 1", "SELECT", ("instances", "flavors"), ""),
+        ('INSERT INTO "instances" (id) VALUES (?)', "INSERT", ("instances",), ""),
+        ("update instances set host = ?", "UPDATE", ("instances",), ""),
+        ("DELETE FROM ports WHERE id IN (SELECT id FROM ports)", "DELETE", ("ports",), ""),
+        ("INSERT INTO nova_api.build_requests (id) VALUES (?)", "INSERT", ("build_requests",), "nova_api"),
+        ('SELECT 1 FROM "nova_api"."request_specs"', "SELECT", ("request_specs",), "nova_api"),
+        ("PRAGMA foreign_keys", "PRAGMA", (), ""),
+        ("", "", (), ""),
     ],
 )
-def test_a_statement_is_described_by_its_verb_and_its_tables(statement, verb, tables):
-    assert describe_sql(statement) == (verb, tables)
+def test_a_statement_is_described_by_its_verb_its_tables_and_the_schema_of_the_first(statement, verb, tables, schema):
+    assert describe_sql(statement) == (verb, tables, schema)
 
 
 @pytest.mark.parametrize(

@@ -146,3 +146,27 @@ def test_the_values_of_a_statement_are_no_part_of_its_fact(db):
     with within(Scope(recorder, Faults(Clock()), "nova", "host")), db.transaction() as tx:
         tx.insert(things, name="hunter2")
     assert "hunter2" not in str([fact.to_dict() for fact in recorder.facts()])
+
+
+beside = MetaData(schema="api")
+requests = Table("requests", beside, Column("id", Integer, primary_key=True), Column("name", String(20)))
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_a_database_beside_it_shares_its_transactions_and_has_its_own_name_in_the_facts(kind, tmp_path):
+    url = "sqlite://" if kind == "memory" else f"sqlite:///{tmp_path}/nova.db"
+    database, recorder = Database("nova", metadata, url, (beside,)), Recorder()
+    with within(Scope(recorder, Faults(Clock()), "nova", "controller")):
+        with pytest.raises(ValueError, match="no"), database.transaction() as tx:
+            assert tx.knows(things)
+            assert tx.knows(requests)
+            tx.insert(things, name="a")
+            tx.insert(requests, name="a")
+            raise ValueError("no")
+        assert [database.all(select(table)) for table in (things, requests)] == [[], []]
+    assert {(fact.name, fact.attributes["database"]) for fact in recorder.facts()} == {
+        ("INSERT things", "nova"), ("INSERT requests", "api"), ("SELECT things", "nova"), ("SELECT requests", "api"),
+    }  # fmt: skip
+    assert not Database("nova", metadata)._statements.knows(requests)
+    assert (tmp_path / "api.db").exists() is (kind == "file")
+    database.clear()
