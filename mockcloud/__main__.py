@@ -75,7 +75,7 @@ def _cloud_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="the one port (5000); 0 takes a free one")
     parser.add_argument("--ports", choices=("single", "classic"), help="one port, or 5000 8774 9292 9696 8776 8778")
     parser.add_argument("--hosts", type=int, metavar="N", help="number of compute hosts (3)")
-    parser.add_argument("--dialect", choices=("classic",), help="how the services talk to each other inside")
+    parser.add_argument("--dialect", choices=specs.DIALECTS, help="how the services talk to each other inside (default: classic)")
     parser.add_argument("--driver", choices=("fake",), help="what runs the guests")
     parser.add_argument("--state", dest="state_dir", metavar="DIR", help="keep the cloud there; without it nothing is kept")
     parser.add_argument("--seed-file", metavar="FILE", help="YAML whose sections replace those of the default seed")

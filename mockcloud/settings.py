@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from specs import DIALECTS
+
 
 class SettingsError(ValueError):
     """An option that cannot be: its message is for the user."""
@@ -64,6 +66,8 @@ class Settings:
     spawn_seconds: float = 0.0
     report_interval: float = 10.0
     service_down_time: float = 60.0
+    max_concurrent_builds: int = 10  # of one compute in cells_v2; 0: no limit, as classic has none
+    vif_plugging_timeout: float = 300.0  # seconds that a build in cells_v2 waits for neutron to have plugged its interfaces
     sync_power_state_interval: float = 600.0  # seconds between two looks at what the guests do; below 0: never
     running_deleted_instance_poll_interval: float = 1_800.0  # seconds between two looks for guests of deleted servers; below 0: never
     volume_seconds: float = 0.0
@@ -106,10 +110,12 @@ BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false
 BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "port": (lambda port: 0 <= port <= 65_535, "a port number (0: any free one)"),
     "ports": (("single", "classic").__contains__, "single or classic"),
-    "dialect": (("classic",).__contains__, "classic"),
+    "dialect": (DIALECTS.__contains__, " or ".join(DIALECTS)),
     "notifications": (("none", "unversioned", "versioned", "both").__contains__, "none, unversioned, versioned or both"),
     "clock_speed": (lambda speed: speed > 0, "a number above 0"),
     "hosts": (bool, "at least one compute host"),
+    "max_concurrent_builds": (lambda builds: builds >= 0, "a number from 0 (0: no limit)"),
+    "vif_plugging_timeout": (lambda seconds: seconds >= 0, "a number of seconds from 0 (0: interfaces are not waited for)"),
     "max_attempts": (lambda attempts: attempts >= 1, "a number from 1"),
     "token_life": (lambda seconds: seconds > 0, "a number of seconds above 0"),
 }

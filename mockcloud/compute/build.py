@@ -1,4 +1,4 @@
-"""The launch of a server on this host: steps 13 to 28."""
+"""The launch of a server on this host, steps 13 to 28: the classic way, and what it shares with that of cells_v2."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from mockcloud.trace import step
 LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
-EVENT = "compute_run_instance"
 HOMELESS: Json = {"host": None, "node": None, "launched_on": None, "network_info": []}
 CONDUCTOR_PAUSE = 1.0  # seconds between attempts to say that a launch failed
 ON_THE_WAY = ["scheduling", None, "networking", "block_device_mapping", "spawning"]  # task states of a server being built
@@ -45,6 +44,7 @@ class Launch:
     owned: bool = False  # this host has the server: the guard was passed
     over: bool = False
     server: Json = field(default_factory=dict)
+    unplugged: set[str] = field(default_factory=set)  # ports that neutron has still to plug (cells_v2)
 
     @property
     def given_ports(self) -> list[str]:
@@ -64,6 +64,8 @@ class Launch:
 
 
 class Builds:
+    event = "compute_run_instance"  # of the action
+
     def __init__(self, host: Host) -> None:
         self._host, self._conductor = host, host.conductor
 
@@ -88,7 +90,10 @@ class Builds:
             "injected_files": injected_files,
             "admin_password": admin_password,
         }
-        launch = Launch(instance["uuid"], message, incoming.redelivered)
+        await self.perform(ctx, Launch(instance["uuid"], message, incoming.redelivered))
+
+    async def perform(self, ctx: RequestContext, launch: Launch) -> None:
+        """One at a time for each server."""
         async with self._host.turns.of(launch.uuid):
             error: Exception | None = None
             try:
@@ -110,6 +115,7 @@ class Builds:
             network_info = await self._allocate_network(ctx, launch, undo)  # 22-24
             disks = await self._attach_volumes(ctx, launch, undo)  # 25-27
             guest = self._guest(launch, image, network_info, disks)
+            await self._enter(ctx, launch, "block_device_mapping", "spawning")
             await self._run(ctx, launch, guest, disks, undo)  # 28
 
     # 13-18
@@ -147,16 +153,19 @@ class Builds:
         launch.server = await self._conductor.save(ctx, launch.uuid, begun, expected, "building")
         launch.owned = True
         undo.push(self._host.placement.release, ctx, launch.uuid)
-        await self._conductor.start_event(ctx, launch.uuid, EVENT)
+        await self._conductor.start_event(ctx, launch.uuid, self.event)
         image_name = (launch.message["request_spec"].get("image") or {}).get("name", "")
         await self._host.notifier.acted(ctx, "create.start", launch.server, image_name=image_name)
         if launch.redelivered:
             await self._clear_away(ctx, launch)
+        self._take_room(ctx, launch, undo)
+        await self._host.report_usage(ctx)
+
+    def _take_room(self, ctx: RequestContext, launch: Launch, undo: Undo) -> None:
         if self._host.name in self._host.settings.full_hosts:
             raise ComputeResourcesUnavailable(f"{self._host.name} takes no more servers")
         undo.push(self._host.forget, ctx, launch.uuid)
         self._host.claim(launch.server)
-        await self._host.report_usage(ctx)
 
     async def _clear_away(self, ctx: RequestContext, launch: Launch) -> None:
         """What the delivery before this one had made."""
@@ -229,7 +238,7 @@ class Builds:
         """The server's block devices, its volumes connected. Whatever fails here would fail on every host."""
         await self._enter(ctx, launch, "networking", "block_device_mapping")
         mappings = devices.named(await self._conductor.block_devices(ctx, launch.uuid), not launch.server["image_ref"])
-        wanted = [volume.Attachment(launch.uuid, bdm, bdm["device_name"], bdm["volume_id"]) for bdm in mappings if devices.is_volume(bdm)]
+        wanted = [self._attachment(launch, bdm) for bdm in mappings if devices.is_volume(bdm)]
         for attachment in wanted:
             undo.push(self._detach, ctx, attachment)
         if wanted:
@@ -241,6 +250,9 @@ class Builds:
                     raise
                 raise BuildAbortException(launch.uuid, str(error)) from error
         return mappings
+
+    def _attachment(self, launch: Launch, bdm: Json) -> volume.Attachment:
+        return volume.Attachment(launch.uuid, bdm, bdm["device_name"], bdm["volume_id"])
 
     @step(25)
     async def _ask_volumes(self, ctx: RequestContext, launch: Launch, wanted: list[volume.Attachment]) -> None:
@@ -291,7 +303,6 @@ class Builds:
         )
 
     async def _run(self, ctx: RequestContext, launch: Launch, guest: Guest, disks: list[Json], undo: Undo) -> None:
-        await self._enter(ctx, launch, "block_device_mapping", "spawning")
         undo.push(self._host.hypervisor.destroy, launch.uuid)
         await self._spawn(ctx, launch, guest)
         power_state = await self._host.hypervisor.power_state(launch.uuid)
@@ -359,7 +370,7 @@ class Builds:
     async def _close_event(self, ctx: RequestContext, launch: Launch, error: Exception | None) -> None:
         """A build that went to another host ended well for this one."""
         exc = type(error).__name__ if isinstance(error, BuildAbortException) else None
-        await self._conductor.finish_event(ctx, launch.uuid, EVENT, exc)
+        await self._conductor.finish_event(ctx, launch.uuid, self.event, exc)
 
 
 class LaunchIsOver(Exception):

@@ -55,6 +55,11 @@ class Conductor:
         fault = {"code": code, "message": message, "details": details}
         await self._call(ctx, "instance_fault_create", instance_uuid=instance_uuid, **fault)
 
+    async def group(self, ctx: RequestContext, group_uuid: str) -> Json | None:
+        """A server group's policy, rules and hosts of its members; None when there is no such group any more."""
+        found: Json | None = await self._call(ctx, "instance_group_get", group_uuid=group_uuid)
+        return found
+
     async def start_event(self, ctx: RequestContext, instance_uuid: str, event: str) -> None:
         await self._call(ctx, "action_event_start", instance_uuid=instance_uuid, event=event, host=self._host)
 

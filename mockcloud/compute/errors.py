@@ -119,6 +119,18 @@ class NetworkAmbiguous(NetworkRefused):
         super().__init__("More than one possible network found. Specify network ID(s) to select which one(s) to connect to.")
 
 
+class VirtualInterfaceCreateException(Final):
+    """neutron has not said in time that the server's interfaces are plugged."""
+
+    def __init__(self) -> None:
+        super().__init__("Failed to allocate the network(s), not rescheduling.")
+
+
+class GroupAffinityViolation(Exception):
+    def __init__(self, policy: str) -> None:
+        super().__init__(f"{policy} instance group policy was violated")
+
+
 class VolumeFailed(Exception):
     """cinder did not do its part."""
 

@@ -8,12 +8,15 @@ from typing import Any
 from mockcloud.bus.base import MessagingTimeout, RemoteError
 from mockcloud.clients import EndpointDown
 from mockcloud.component import Component
+from mockcloud.compute.attachments import Attachments
 from mockcloud.compute.conductor import Conductor
 from mockcloud.compute.drivers.base import Driver
 from mockcloud.compute.hypervisor import Hypervisor
 from mockcloud.compute.image import Images
 from mockcloud.compute.network import Networks
+from mockcloud.compute.object_conductor import ObjectConductor
 from mockcloud.compute.placement import DISABLED, Placement, PlacementFailed
+from mockcloud.compute.plugged import PluggedInterfaces
 from mockcloud.compute.usage import Share, Tracker, inventories, share
 from mockcloud.compute.volume import Volumes
 from mockcloud.context import RequestContext, service_context
@@ -31,12 +34,14 @@ class Host:
 
     def __init__(self, component: Component, driver: Driver) -> None:
         self.name, self.settings, self.clock, self.bus = component.host, component.settings, component.clock, component.bus
-        self.conductor = Conductor(component.bus, component.host)
+        in_cells = self.settings.dialect == "cells_v2"
+        self.conductor = (ObjectConductor if in_cells else Conductor)(component.bus, component.host)
         self.notifier = ServerNotifier(component.bus, component.clock, component.settings, "compute", component.host)
         self.hypervisor = Hypervisor(driver)
         self.images = Images(component.clients, component.clock)
         self.networks = Networks(component.clients, component.host, self.settings.default_availability_zone)
-        self.volumes = Volumes(component.clients, component.clock, component.host)
+        self.volumes = (Attachments if in_cells else Volumes)(component.clients, component.clock, component.host)
+        self.plugged = PluggedInterfaces(component.clock)
         self.placement = Placement(component.clients)
         self.turns = Turns()  # one at a time for each server
         self.lost: set[str] = set()  # servers that should run and had no guest when this host came up

@@ -7,6 +7,7 @@ from typing import Any
 
 from mockcloud.component import Component
 from mockcloud.compute.build import Builds
+from mockcloud.compute.build_cells import CellBuilds
 from mockcloud.compute.drivers.base import Driver
 from mockcloud.compute.host import Host
 from mockcloud.compute.plugging import Plugging
@@ -20,7 +21,9 @@ Method = Callable[..., Awaitable[Any]]
 
 
 class ComputeManager:
-    """The endpoint of topic `compute.<host>`, dialect classic (docs/rpc.md has the contract): a table of its methods.
+    """The endpoint of topic `compute.<host>` (docs/rpc.md has the contract): a table of its methods.
+
+    `run_instance` is what classic sends, `build_and_run_instance` what cells_v2 does; the others are the same in both.
 
     `tasks` run beside it.
     """
@@ -30,6 +33,7 @@ class ComputeManager:
 
         builds = Builds(host)
         self.run_instance: Method = builds.run_instance
+        self.build_and_run_instance: Method = CellBuilds(host).build_and_run_instance
 
         terminations = Terminations(host)
         self.terminate_instance: Method = terminations.terminate_instance

@@ -37,6 +37,10 @@ class Placement:
         """Gives all of a server's room back. Absence is success."""
         await self._send(ctx, "DELETE", f"/allocations/{consumer}", refusals=(404,))
 
+    async def providers_of(self, ctx: RequestContext, consumer: str) -> set[str]:
+        """Where a server has its room."""
+        return set((await self._send(ctx, "GET", f"/allocations/{consumer}")).json()["allocations"])
+
     async def set_allocations(self, ctx: RequestContext, instance: Mapping[str, Any], provider: str, resources: Json) -> None:
         """The server has this and nothing else: a move is over."""
         consumer = instance["uuid"]

@@ -97,7 +97,13 @@ class Plugging:
             await self._conductor.save_network_info(ctx, uuid, left)
 
     async def external_instance_event(self, ctx: RequestContext, events: list[Json]) -> None:
-        """What neutron and cinder tell of servers: what changes a network is read anew. A deleted server has none."""
+        """What neutron and cinder tell of servers: what changes a network is read anew. A deleted server has none.
+
+        That an interface is plugged is heard at once: a build that has the server's turn waits for it.
+        """
+        for event in events:
+            if event["name"] == "network-vif-plugged":
+                self._host.plugged.hear(event["server_uuid"], event.get("tag") or "")
         for uuid in {event["server_uuid"] for event in events if event["name"] in NETWORK_CHANGES}:
             async with self._host.turns.of(uuid):
                 try:

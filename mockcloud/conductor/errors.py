@@ -31,3 +31,15 @@ class UnexpectedTaskStateError(Exception):
 
 class RequestLost(Exception):
     """A step of the launch came out with nothing; no row is missing."""
+
+
+class MaxRetriesExceeded(Exception):
+    """The last host that could be tried has failed."""
+
+    def __init__(self, instance_uuid: str) -> None:
+        why = f"Exhausted all hosts available for retrying build failures for instance {instance_uuid}."
+        super().__init__(f"Exceeded maximum number of retries. {why}")
+
+
+class VolumeTaken(Exception):
+    """cinder does not give a volume back to the server whose build goes on elsewhere."""

@@ -9,6 +9,8 @@ from mockcloud.bus.base import Incoming
 from mockcloud.component import Component
 from mockcloud.conductor import instances, other_rows
 from mockcloud.conductor.errors import RequestLost
+from mockcloud.conductor.objects import Objects
+from mockcloud.conductor.task import ComputeTask
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
 from mockcloud.notifications.servers import ServerNotifier
@@ -19,12 +21,20 @@ ANY = "any"  # stands for an expectation that was not sent: null means that ther
 
 
 class ConductorManager:
-    """The endpoint of topic `conductor` (docs/rpc.md has the contract). `tasks` run beside it."""
+    """The endpoint of topic `conductor` (docs/rpc.md has the contract): classic's methods here, those of cells_v2 beside it.
+
+    `tasks` run beside it.
+    """
 
     def __init__(self, component: Component, db: Database) -> None:
         self._component, self._db, self._clock = component, db, component.clock
         # what a compute saves is told in its name, and from here
         self._notifier = ServerNotifier(component.bus, component.clock, component.settings, "compute", component.host)
+        task, objects = ComputeTask(component, db), Objects(self)
+        self.schedule_and_build_instances = task.schedule_and_build_instances
+        self.build_instances = task.build_instances
+        self.object_action = objects.object_action
+        self.object_class_action_versions = objects.object_class_action_versions
         self.tasks: list[Callable[[], Awaitable[None]]] = [self._report_state]
 
     # servers
@@ -54,6 +64,11 @@ class ConductorManager:
     async def _return_instance(self, ctx: RequestContext, incoming: Incoming, row: Row) -> None:
         """It returns the instance's information, its flavor with it."""
         await incoming.reply(to_message(row))
+
+    async def instance_read(self, ctx: RequestContext, instance_uuid: str) -> Row:
+        """The same outside the launch."""
+        with self._db.transaction() as tx:
+            return to_message(instances.read(tx, instance_uuid))
 
     async def instance_get_all_by_host(self, ctx: RequestContext, host: str) -> list[Row]:
         with self._db.transaction() as tx:
@@ -85,6 +100,11 @@ class ConductorManager:
         with self._db.transaction() as tx:
             instances.write(tx, self._clock.now(), instance_uuid, {"network_info": network_info}, {})
 
+    async def instance_group_get(self, ctx: RequestContext, group_uuid: str) -> Row | None:
+        """Policy, rules and the members' hosts, by member; None when it was deleted meanwhile."""
+        with self._db.transaction() as tx:
+            return other_rows.read_group(tx, group_uuid)
+
     async def instance_fault_create(self, ctx: RequestContext, instance_uuid: str, code: int, message: str, details: str = "") -> None:
         with self._db.transaction() as tx:
             record_fault(tx, self._clock.now(), instance_uuid, message, details, code=code)
@@ -92,8 +112,10 @@ class ConductorManager:
     # what is done to them
 
     async def action_event_start(self, ctx: RequestContext, instance_uuid: str, event: str, host: str) -> None:
+        """Of a request that is delivered twice the event begins once."""
         with self._db.transaction() as tx:
-            start_event(tx, self._clock.now(), ctx.request_id, instance_uuid, event, host)
+            if not other_rows.has_event(tx, ctx.request_id, instance_uuid, event, host):
+                start_event(tx, self._clock.now(), ctx.request_id, instance_uuid, event, host)
 
     async def action_event_finish(
         self, ctx: RequestContext, instance_uuid: str, event: str, host: str, exc: str | None = None, traceback: str | None = None

@@ -13,7 +13,16 @@ from mockcloud.conductor.errors import MigrationNotFound, VolumeBDMNotFound
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
 from mockcloud.nova.records import finish_event, from_message
-from mockcloud.nova.tables import block_device_mapping, compute_nodes, instance_actions, instance_actions_events, migrations
+from mockcloud.nova.tables import (
+    block_device_mapping,
+    compute_nodes,
+    instance_actions,
+    instance_actions_events,
+    instance_group_members,
+    instance_groups,
+    instances,
+    migrations,
+)
 
 Values = Mapping[str, Any]
 _DISKS_OF = Prepared(
@@ -33,6 +42,19 @@ _OPEN_EVENT = Prepared(
     .order_by(instance_actions_events.c.id.desc())
     .limit(1)
 )
+
+
+_ITS_EVENT = Prepared(
+    select(instance_actions_events.c.id).where(
+        instance_actions_events.c.action_id.in_(_ITS_ACTIONS),
+        instance_actions_events.c.event == bindparam("event"),
+        instance_actions_events.c.host == bindparam("host"),
+    )
+)
+
+
+def has_event(tx: Transaction, request_id: str, instance_uuid: str, event: str, host: str) -> bool:
+    return tx.one(_ITS_EVENT, uuid=instance_uuid, request_id=request_id, event=event, host=host) is not None
 
 
 def close_event(
@@ -78,6 +100,17 @@ def read_open_migration(tx: Transaction, instance_uuid: str) -> Row | None:
     t = migrations
     latest = tx.one(select(t).where(t.c.instance_uuid == instance_uuid).order_by(t.c.id.desc()).limit(1))
     return None if latest is None or latest["status"] in ("confirmed", "reverted") else latest
+
+
+def read_group(tx: Transaction, group_uuid: str) -> Row | None:
+    group = tx.one(select(instance_groups).where(instance_groups.c.uuid == group_uuid))
+    if group is None:
+        return None
+    mine = select(instance_group_members.c.instance_uuid).where(instance_group_members.c.group_uuid == group_uuid)
+    placed = select(instances.c.uuid, instances.c.host).where(
+        instances.c.uuid.in_(mine), instances.c.host.is_not(None), instances.c.deleted_at.is_(None)
+    )
+    return {"policy": group["policy"], "rules": group["rules"], "hosts": {row["uuid"]: row["host"] for row in tx.all(placed)}}
 
 
 def save_compute_node(tx: Transaction, now: datetime, host: str, node: str, values: Values) -> Row:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, or_
+from sqlalchemy import ColumnElement, FromClause, Select, and_, or_
 
 from mockcloud.db.engine import Row, Transaction
 
@@ -24,7 +24,7 @@ class MarkerNotFound(Exception):
 def page(
     tx: Transaction,
     stmt: Select[Any],
-    table: Table,
+    table: FromClause,
     *,
     key: str,
     sort: Sequence[tuple[str, str]] = (("created_at", "desc"), ("id", "desc")),
@@ -57,7 +57,7 @@ def page(
 
 
 @functools.lru_cache(maxsize=512)
-def _order(table: Table, name: str, direction: str) -> list[Any]:
+def _order(table: FromClause, name: str, direction: str) -> list[Any]:
     column = table.c[name]
     ordered = column.desc() if direction == "desc" else column.asc()
     if not column.nullable:
@@ -65,7 +65,7 @@ def _order(table: Table, name: str, direction: str) -> list[Any]:
     return [column.is_(None).asc() if direction == "desc" else column.is_(None).desc(), ordered]
 
 
-def _behind(table: Table, order: Sequence[tuple[str, str]], row: Row) -> ColumnElement[bool]:
+def _behind(table: FromClause, order: Sequence[tuple[str, str]], row: Row) -> ColumnElement[bool]:
     """Rows that sort after `row`: equal in the first n columns and behind it in the next."""
     choices: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []

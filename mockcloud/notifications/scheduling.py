@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mockcloud.bus.base import Bus
@@ -10,6 +10,7 @@ from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.notifications.notifier import CONTROLLER, UNVERSIONED, VERSIONED, Notifier
 from mockcloud.notifications.server_payloads import exception_payload, flavor_payload, nova_object
+from mockcloud.objects import data_of
 from mockcloud.settings import Settings
 
 Json = dict[str, Any]
@@ -18,6 +19,20 @@ Spec = Mapping[str, Any]  # the request_spec of docs/rpc.md
 SHOWN = ("uuid", "project_id", "user_id", "availability_zone", "root_gb", "ephemeral_gb", "memory_mb", "vcpus")
 IMAGE = ("id", "name", "status", "visibility", "protected", "checksum", "owner", "size", "virtual_size", "container_format",
          "disk_format", "created_at", "updated_at", "tags", "direct_url", "min_ram", "min_disk")  # fmt: skip
+
+
+def spec_of(spec_obj: Mapping[str, Any], instance_uuids: Sequence[str]) -> Spec:
+    """The same dict, of the RequestSpec object that cells_v2 sends."""
+    spec, flavor = data_of(spec_obj), data_of(data_of(spec_obj)["flavor"])
+    properties = {"uuid": instance_uuids[0]} | {name: spec[name] for name in ("project_id", "user_id", "availability_zone")}
+    return {
+        "num_instances": len(instance_uuids),
+        "instance_uuids": list(instance_uuids),
+        "image": data_of(spec["image"]),
+        "instance_properties": properties | {name: flavor[name] for name in ("root_gb", "ephemeral_gb", "memory_mb", "vcpus")},
+        "instance_type": flavor,
+        "security_groups": spec["security_groups"],
+    }
 
 
 class SchedulingNotifier:

@@ -11,9 +11,10 @@ from mockcloud.http.context import Context
 from mockcloud.http.errors import Conflict
 from mockcloud.nova import states
 from mockcloud.nova.action_log import record_action
+from mockcloud.nova.build_requests import table_of
 from mockcloud.nova.lookup import find_server, is_admin
 from mockcloud.nova.states import Action
-from mockcloud.nova.tables import instances, services
+from mockcloud.nova.tables import services
 from mockcloud.nova.zones import is_up
 
 
@@ -47,9 +48,10 @@ def check_host_up(ctx: Context, tx: Transaction, host: str | None) -> None:
 
 
 def _save(ctx: Context, tx: Transaction, server: Row, action: Action, values: dict[str, Any]) -> None:
-    c = instances.c
+    table = table_of(server)
+    c = table.c
     unchanged = [c.uuid == server["uuid"], c.deleted_at.is_(None)]
     unchanged += [c[name].is_not_distinct_from(server[name]) for name in ("vm_state", "task_state", "locked")]
-    if not tx.execute(update(instances).where(*unchanged).values(updated_at=ctx.now(), **values)):
+    if not tx.execute(update(table).where(*unchanged).values(updated_at=ctx.now(), **values)):
         now = find_server(ctx, tx, server["uuid"])
         raise Conflict(states.refusal(action, now, is_admin(ctx)) or states.in_state(action.name, now, "task_state"))

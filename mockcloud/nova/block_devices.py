@@ -33,6 +33,7 @@ class Device:
     volume_type: str | None = None
     delete_on_termination: bool = False
     tag: str | None = None
+    attachment_id: str | None = None  # of a volume that is reserved already
 
     @property
     def is_swap(self) -> bool:

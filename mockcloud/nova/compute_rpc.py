@@ -12,7 +12,7 @@ from mockcloud.http.errors import ApiError
 from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.nova.records import to_message
 
-VERSION = "2.37"
+VERSIONS = {"classic": "2.37", "cells_v2": "6.0"}  # of the computes' methods, by dialect
 
 
 async def cast(ctx: Context, server: Row, method: str, *, host: str = "", **args: Any) -> None:
@@ -20,7 +20,8 @@ async def cast(ctx: Context, server: Row, method: str, *, host: str = "", **args
     arguments = {"instance": to_message(server), **args}
     if server["task_state"] is not None:
         await notifier(ctx).updated(ctx.request, None, arguments["instance"])
-    await ctx.bus.cast(ctx.request, "compute", method, server=host or server["host"], version=VERSION, args=arguments)
+    where = {"server": host or server["host"], "version": VERSIONS[ctx.settings.dialect]}
+    await ctx.bus.cast(ctx.request, "compute", method, **where, args=arguments)
 
 
 def notifier(ctx: Context, service: str = "compute") -> ServerNotifier:
@@ -31,7 +32,7 @@ def notifier(ctx: Context, service: str = "compute") -> ServerNotifier:
 async def call(ctx: Context, server: Row, method: str, **args: Any) -> Any:
     """Raises RemoteError for what the compute raised, MessagingTimeout when it does not answer."""
     arguments = {"instance": to_message(server), **args}
-    return await ctx.bus.call(ctx.request, "compute", method, server=server["host"], version=VERSION, args=arguments)
+    return await ctx.bus.call(ctx.request, "compute", method, server=server["host"], version=VERSIONS[ctx.settings.dialect], args=arguments)
 
 
 async def ask(ctx: Context, server: Row, method: str, refusals: Mapping[str, type[ApiError]], **args: Any) -> Any:

@@ -51,10 +51,7 @@ def _find(ctx: Context, tx: Transaction, server_id: str) -> Row:
     """From 2.21 on a deleted server's record can be read too."""
     if not ctx.at_least("2.21"):
         return find_server(ctx, tx, server_id)
-    row = tx.one(own(ctx, select(instances).where(instances.c.uuid == server_id)))
-    if row is None:
-        raise NotFound(f"Instance {server_id} could not be found.")
-    return row
+    return tx.one(own(ctx, select(instances).where(instances.c.uuid == server_id))) or find_server(ctx, tx, server_id)
 
 
 def _view(row: Row) -> Json:

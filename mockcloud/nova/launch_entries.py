@@ -32,7 +32,7 @@ def write_entries(ctx: Context, tx: Transaction, launch: Launch) -> list[Row]:
     count, flavor, group_id = len(launch.uuids), launch.flavor, launch.request.group_id
     quota.check_servers(tx, ctx.project_id, ctx.user_id, flavor, count, count)
     for index, server_id in enumerate(launch.uuids):
-        tx.insert(instances, **_shared(ctx, launch), **_own(launch, server_id, index))
+        tx.insert(instances, **columns_of(ctx, launch, server_id, index))
         for device in launch.devices:
             disk = device.columns() | {"created_at": ctx.now(), "updated_at": ctx.now()}
             tx.insert(block_device_mapping, uuid=str(uuid.uuid4()), instance_uuid=server_id, **disk)
@@ -41,6 +41,11 @@ def write_entries(ctx: Context, tx: Transaction, launch: Launch) -> list[Row]:
             quota.check_group_members(tx, ctx.project_id, ctx.user_id, group_id)
             tx.insert(instance_group_members, group_uuid=group_id, instance_uuid=server_id)
     return read_entries(tx, launch)
+
+
+def columns_of(ctx: Context, launch: Launch, server_id: str, index: int) -> dict[str, Any]:
+    """The row of one of the new servers."""
+    return _shared(ctx, launch) | _own(launch, server_id, index)
 
 
 def _own(launch: Launch, server_id: str, index: int) -> dict[str, Any]:

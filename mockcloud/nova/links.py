@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Select, Table
+from sqlalchemy import FromClause, Select
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
@@ -40,7 +40,7 @@ def next_links(ctx: Context, query: Query, path: str, rows: Sequence[Row], key: 
 def select_page(
     tx: Transaction,
     stmt: Select[Any],
-    table: Table,
+    table: FromClause,
     query: Query,
     *,
     key: str,

@@ -10,6 +10,7 @@ from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.errors import NotFound
+from mockcloud.nova.build_requests import find_request
 from mockcloud.nova.tables import flavor_projects, flavors, instances
 
 _SERVER = Prepared(select(instances).where(instances.c.uuid == bindparam("uuid"), instances.c.deleted_at.is_(None)))
@@ -25,8 +26,8 @@ def own(ctx: Context, stmt: Select[Any]) -> Select[Any]:
 
 
 def find_server(ctx: Context, tx: Transaction, server_id: str, rule: str = "") -> Row:
-    """The row of a server that is not deleted. Another project's is not there; `rule` is enforced on its owner."""
-    row = tx.one(_SERVER, uuid=server_id)
+    """The row of a server that is not deleted, with or without a cell. Another project's is not there; `rule` is enforced on its owner."""
+    row = tx.one(_SERVER, uuid=server_id) or find_request(tx, server_id)
     if row is None or not (row["project_id"] == ctx.project_id or is_admin(ctx)):
         raise NotFound(f"Instance {server_id} could not be found.")
     if rule:

@@ -10,6 +10,7 @@ from sqlalchemy import Table, bindparam, func, or_, select
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
 from mockcloud.http.errors import Forbidden
+from mockcloud.nova.api_tables import build_requests
 from mockcloud.nova.tables import (
     instance_group_members,
     instance_groups,
@@ -48,6 +49,13 @@ _OF_PROJECT = _limits_of(quotas, "project_id")
 _OF_USER = _limits_of(project_user_quotas, "project_id", "user_id")
 
 
+def _asked(*names: str) -> Prepared:
+    """The same sums over servers that have no cell yet."""
+    t = build_requests
+    sums: list[Any] = [func.count().label("instances"), func.sum(t.c.vcpus).label("cores"), func.sum(t.c.memory_mb).label("ram")]
+    return Prepared(select(*sums).select_from(t).where(*(t.c[name] == bindparam(name) for name in names)))
+
+
 def _used(*names: str) -> Prepared:
     """The sums over servers that are there, and how many groups, in one row."""
     sums = (func.count().label("instances"), func.sum(instances.c.vcpus).label("cores"), func.sum(instances.c.memory_mb).label("ram"))
@@ -59,6 +67,7 @@ def _used(*names: str) -> Prepared:
 
 
 _USED, _USED_BY_USER = _used("project_id"), _used("project_id", "user_id")
+_ASKED, _ASKED_BY_USER = _asked("project_id"), _asked("project_id", "user_id")
 
 Amounts = Mapping[str, int]
 
@@ -85,8 +94,14 @@ def limits_of(tx: Transaction, project_id: str, user_id: str = "") -> dict[str, 
 
 def usage_of(tx: Transaction, project_id: str, user_id: str = "") -> dict[str, int]:
     """instances, cores, ram (MiB) and server_groups; what belongs to users, not projects, is always 0, as in nova."""
-    counted = tx.one(_USED_BY_USER, project_id=project_id, user_id=user_id) if user_id else tx.one(_USED, project_id=project_id)
-    return dict.fromkeys(DEFAULTS, 0) | {name: int(value or 0) for name, value in (counted or {}).items()}
+    whose = {"project_id": project_id} | ({"user_id": user_id} if user_id else {})
+    counted = [tx.one(_USED_BY_USER if user_id else _USED, **whose)]
+    if tx.knows(build_requests):
+        counted.append(tx.one(_ASKED_BY_USER if user_id else _ASKED, **whose))
+    used = dict.fromkeys(DEFAULTS, 0)
+    for name, value in (item for row in counted for item in (row or {}).items()):
+        used[name] += int(value or 0)
+    return used
 
 
 def over(limits: Amounts, used: Amounts, deltas: Amounts) -> list[str]:
@@ -143,6 +158,9 @@ def check_group_members(tx: Transaction, project_id: str, user_id: str, group_uu
     members = select(instance_group_members.c.instance_uuid).where(instance_group_members.c.group_uuid == group_uuid)
     mine = (instances.c.uuid.in_(members), instances.c.user_id == user_id, instances.c.deleted_at.is_(None))
     used = int(tx.scalar(select(func.count()).select_from(instances).where(*mine)))
+    if tx.knows(build_requests):
+        asked = (build_requests.c.uuid.in_(members), build_requests.c.user_id == user_id)
+        used += int(tx.scalar(select(func.count()).select_from(build_requests).where(*asked)))
     if over(limits_of(tx, project_id, user_id), {"server_group_members": used}, {"server_group_members": more}):
         raise Forbidden("Quota exceeded, too many servers in group")
 

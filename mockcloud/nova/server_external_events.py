@@ -12,7 +12,7 @@ from mockcloud.db.prepared import Prepared
 from mockcloud.http.context import Context
 from mockcloud.http.reply import Json, Reply
 from mockcloud.nova.action_log import record_action
-from mockcloud.nova.compute_rpc import VERSION
+from mockcloud.nova.compute_rpc import VERSIONS
 from mockcloud.nova.tables import instances, migrations
 
 TAG_REQUIRED = ("volume-extended", "power-update", "accelerator-request-bound")
@@ -41,8 +41,9 @@ async def create_server_external_events(ctx: Context, body: Json) -> Reply:
                 _record(ctx, tx, event)
                 for host in _hosts(tx, server):
                     accepted[host].append({"status": "completed", "tag": None, **event})
+    version = VERSIONS[ctx.settings.dialect]
     for host, events in accepted.items():
-        await ctx.bus.cast(ctx.request, "compute", "external_instance_event", server=host, version=VERSION, args={"events": events})
+        await ctx.bus.cast(ctx.request, "compute", "external_instance_event", server=host, version=version, args={"events": events})
     return Reply({"events": shown}, status=200 if all(event["code"] == 200 for event in shown) else 207)
 
 

@@ -1,4 +1,4 @@
-"""Launching servers: steps 3 and 6 to 8, from the client's request to the scheduler's answer."""
+"""Launching servers: steps 3 and 6 to 8, from the client's request to the scheduler's answer (in cells_v2: to the conductor's queue)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mockcloud.http.context import Context
 from mockcloud.http.errors import InternalError
 from mockcloud.http.reply import Json, Reply
 from mockcloud.nova import launch as lookups
+from mockcloud.nova.cell_launch import request_builds
 from mockcloud.nova.compute_rpc import notifier
 from mockcloud.nova.launch import Launch, flavor_copy
 from mockcloud.nova.launch_entries import erase_entries, fail_entries, write_entries
@@ -25,6 +26,12 @@ async def create_server(ctx: Context, body: Json) -> Reply:
     """A launch that is refused leaves nothing behind; one that was accepted ends with a host or with a fault, never in BUILD."""
     request = await _take_request(ctx, body)
     launch = await _look_up(ctx, request)
+    launch_servers = request_builds if ctx.settings.dialect == "cells_v2" else _launch
+    return _answer(ctx, launch, await launch_servers(ctx, launch))
+
+
+async def _launch(ctx: Context, launch: Launch) -> list[Row]:
+    """The classic way: with the scheduler's answer, hosts are in the rows."""
     try:
         servers = await _write_entries(ctx, launch)
         if not servers:
@@ -36,7 +43,7 @@ async def create_server(ctx: Context, body: Json) -> Reply:
     for server in servers:
         await notifier(ctx, "api").updated(ctx.request, None, to_message(server))
     await _schedule(ctx, launch, servers)
-    return _answer(ctx, launch, servers)
+    return servers
 
 
 @step(3)

@@ -10,11 +10,11 @@ from mockcloud.db.engine import Row, Transaction
 from mockcloud.http.context import Context
 from mockcloud.http.errors import Conflict, NotFound
 from mockcloud.http.reply import Json, Query
+from mockcloud.nova.build_requests import table_of, with_requests
 from mockcloud.nova.deletion import destroy
 from mockcloud.nova.links import MAX_LIMIT, limit_of, links, next_links, select_page
 from mockcloud.nova.lookup import find_server, is_admin
 from mockcloud.nova.server_filters import address_patterns, has_address, select_servers, sort_of
-from mockcloud.nova.tables import instances
 from mockcloud.nova.views import addresses, show_servers, zone_of
 from mockcloud.nova.zones import read_zones
 
@@ -50,11 +50,12 @@ def _listed(ctx: Context, tx: Transaction, query: Query, list_name: str) -> list
     sort = sort_of(ctx, query)
     if stmt is None:
         return []
+    stmt, table = with_requests(tx, stmt)
     if not (patterns := address_patterns(ctx, query)):
-        chosen = (instances.c.uuid, instances.c.display_name) if list_name == "index" else instances.c  # what it shows, and no more
-        return select_page(tx, stmt.with_only_columns(*chosen), instances, query, key="uuid", sort=sort)
+        chosen = (table.c.uuid, table.c.display_name) if list_name == "index" else table.c  # what it shows, and no more
+        return select_page(tx, stmt.with_only_columns(*chosen), table, query, key="uuid", sort=sort)
     everything = Query({**query, "limit": MAX_LIMIT})  # addresses are not the database's to compare
-    rows = select_page(tx, stmt, instances, everything, key="uuid", sort=sort)
+    rows = select_page(tx, stmt.with_only_columns(*table.c), table, everything, key="uuid", sort=sort)
     return [row for row in rows if has_address(row, patterns)][: limit_of(query)]
 
 
@@ -76,9 +77,10 @@ async def update_server(ctx: Context, server_id: str, body: Json) -> Json:
         if "pinned_availability_zone" in asked:
             _check_pin(ctx, tx, row, asked["pinned_availability_zone"])
         changed: dict[str, Any] = {COLUMNS[name]: value for name, value in asked.items()} | {"updated_at": ctx.now()}
-        if not tx.execute(update(instances).where(instances.c.uuid == server_id, instances.c.deleted_at.is_(None)).values(**changed)):
+        table = table_of(row)
+        if not tx.execute(update(table).where(table.c.uuid == server_id, table.c.deleted_at.is_(None)).values(**changed)):
             raise NotFound("Instance could not be found")
-        row = tx.one(select(instances).where(instances.c.uuid == server_id)) or row
+        row = tx.one(select(table).where(table.c.uuid == server_id)) or row
     view = (await show_servers(ctx, [row]))[0]
     if not ctx.at_least("2.75") and view["addresses"]:
         view["addresses"] = addresses(row["network_info"], extended=False)

@@ -8,6 +8,7 @@ from typing import Any
 from mockcloud.http.service import Runtime, Service
 from mockcloud.nova import (
     aggregates,
+    api_tables,
     availability_zones,
     extensions,
     flavor_access,
@@ -82,7 +83,8 @@ MODULES = [
 
 
 def build(runtime: Runtime) -> Service:
-    service = Service("nova", runtime, MODULES, tables.metadata)
+    beside = (api_tables.metadata,) if runtime.settings.dialect == "cells_v2" else ()
+    service = Service("nova", runtime, MODULES, tables.metadata, database=runtime.databases("nova", tables.metadata, *beside))
     if _zones(service):
         service.tasks = [lambda: mirror(service.clients.own(), service.db, service.clock)]
     return service

@@ -1,9 +1,10 @@
-"""Placement, asked in the scheduler's own name: who has room, and the room taken."""
+"""Placement, asked in nova's own name: who has room, and the room taken. The conductor, too, claims when it tries an alternate."""
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from mockcloud.clients import Clients, EndpointDown, Response
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Row
 
+LOG = logging.getLogger(__name__)
 CANDIDATES_VERSION = "1.36"
 CONCURRENT_UPDATES = 5  # how often a claim is repeated because somebody else's claim came between
 
@@ -80,6 +82,14 @@ class Claims:
         answer = await self._send(ctx, "DELETE", f"/allocations/{consumer}")
         if not answer.ok and answer.status != 404:
             raise PlacementFailed(f"DELETE /allocations: {answer.status} {answer.message()}")
+
+    async def release_all(self, ctx: RequestContext, consumers: Iterable[str]) -> None:
+        """The same for several, as far as placement is there."""
+        for consumer in consumers:
+            try:
+                await self.release(ctx, consumer)
+            except PlacementFailed as error:
+                LOG.error("the room of server %s stays claimed: %s", consumer, error)
 
     async def _put(
         self, ctx: RequestContext, consumer: str, allocations: Mapping[str, Any], project_id: str, user_id: str, generation: int | None

@@ -16,7 +16,8 @@ from mockcloud.notifications.scheduling import SchedulingNotifier
 from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.nova.records import heartbeat, to_message
 from mockcloud.scheduler import rows
-from mockcloud.scheduler.claims import Claims, PlacementFailed
+from mockcloud.scheduler.claims import Claims
+from mockcloud.scheduler.destinations import Destinations
 from mockcloud.scheduler.resize import Resizes
 from mockcloud.scheduler.retries import MaxRetriesExceeded, attempt, with_attempt
 from mockcloud.scheduler.selection import Selections, Selector
@@ -53,7 +54,7 @@ class LaunchLost(Exception):
 
 
 class SchedulerManager:
-    """The endpoint of topic `scheduler`, dialect classic. `tasks` run beside it."""
+    """The endpoint of topic `scheduler`: `run_instance` is classic's, `select_destinations` is that of cells_v2. `tasks` run beside it."""
 
     def __init__(self, component: Component, db: Database) -> None:
         self._component, self._db = component, db
@@ -65,6 +66,8 @@ class SchedulerManager:
         self._selector = Selector(db, self._claims, component.settings, component.clock)
         self._turns = Turns()
         self._resizes = Resizes(component, db, self._claims, self._selector)
+        destinations = Destinations(component, db, self._claims, self._selector, self._turns)
+        self.select_destinations = destinations.select_destinations
         self.tasks: list[Callable[[], Awaitable[None]]] = [self._report_state]
 
     async def run_instance(
@@ -145,7 +148,7 @@ class SchedulerManager:
             launch.servers = rows.read_servers(tx, launch.servers)
         selections.chosen = {uuid: hosts for uuid, hosts in selections.chosen.items() if uuid not in gone}
         await self._tell_choice(ctx, launch, selections)
-        await self._release(ctx, gone)
+        await self._claims.release_all(ctx, gone)
         await incoming.reply([to_message(row) for row in launch.servers.values()])
 
     @step(12)
@@ -184,7 +187,7 @@ class SchedulerManager:
             for uuid in failed:
                 rows.record_event(tx, began, now, uuid, (ctx.request_id, self._component.host), error)
             alive = rows.read_servers(tx, list(uuids))
-        await self._release(ctx, [uuid for uuid in uuids if uuid in failed or uuid not in alive])
+        await self._claims.release_all(ctx, [uuid for uuid in uuids if uuid in failed or uuid not in alive])
 
     async def _tell_choice(self, ctx: RequestContext, launch: Launch, selections: Selections) -> None:
         spec = launch.message["request_spec"]
@@ -200,13 +203,6 @@ class SchedulerManager:
             if row["vm_state"] == "error":
                 await self._servers.updated(ctx, {"vm_state": "building", "task_state": "scheduling"}, row)
                 await self._choices.found_none(ctx, "run_instance", spec, uuid, error)
-
-    async def _release(self, ctx: RequestContext, uuids: Iterable[str]) -> None:
-        for uuid in uuids:
-            try:
-                await self._claims.release(ctx, uuid)
-            except PlacementFailed as error:
-                LOG.error("the room of server %s stays claimed: %s", uuid, error)
 
     def _instances(self, uuids: Iterable[str]) -> list[Row]:
         with self._db.transaction() as tx:

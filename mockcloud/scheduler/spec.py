@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mockcloud.objects import data_of
+
 
 @dataclass(slots=True)
 class Group:
@@ -76,6 +78,26 @@ def from_message(request_spec: Mapping[str, Any], filter_properties: Mapping[str
         destination=_destination(filter_properties.get("requested_destination")),
         tried=tuple((host, node) for host, node in retry.get("hosts") or ()),
         instance_uuid=instance.get("uuid") or "",
+    )
+
+
+def from_object(spec_obj: Mapping[str, Any], instance_uuids: Sequence[str]) -> RequestSpec:
+    """The same of nova's own RequestSpec, as cells_v2 sends it."""
+    spec = data_of(spec_obj)
+    return RequestSpec(
+        instance_uuids=tuple(instance_uuids),
+        project_id=spec["project_id"],
+        user_id=spec["user_id"],
+        flavor=data_of(spec["flavor"]),
+        image_properties=image_properties(data_of(spec["image"] or {})),
+        boots_from_volume=spec["is_bfv"],
+        availability_zone=spec["availability_zone"] or "",
+        hints=spec["scheduler_hints"] or {},
+        force_hosts=_names(spec["force_hosts"]),
+        force_nodes=_names(spec["force_nodes"]),
+        ignore_hosts=_names(spec["ignore_hosts"]),
+        destination=_destination(spec["requested_destination"]),
+        instance_uuid=instance_uuids[0],
     )
 
 

@@ -1,0 +1,83 @@
+"""How a server comes into its cell: its rows are written there, its mapping filled, its build request deleted, all at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, select, update
+
+from mockcloud.context import RequestContext
+from mockcloud.db.engine import Row, Transaction
+from mockcloud.nova.api_tables import CELL0, CELL1, build_requests, instance_mappings
+from mockcloud.nova.records import alive, finish_event, record_fault, start_event
+from mockcloud.nova.tables import block_device_mapping, instance_actions, instances
+
+EVENT = "conductor_schedule_and_build_instances"
+NOWHERE = {"vm_state": "error", "task_state": None, "host": None, "node": None}
+
+
+def pending(tx: Transaction, uuids: Collection[str]) -> set[str]:
+    """Of these servers those whose build no compute has begun, with a cell or without."""
+    asked = tx.all(select(build_requests.c.uuid).where(build_requests.c.uuid.in_(uuids)))
+    return {row["uuid"] for row in asked} | {row["uuid"] for row in tx.all(select(instances.c.uuid).where(_waits(uuids)))}
+
+
+def under_way(tx: Transaction, uuids: Collection[str]) -> set[str]:
+    """Those that a compute builds or has built: their claims are theirs."""
+    here = instances.c
+    built = select(here.uuid).where(here.uuid.in_(uuids), here.deleted_at.is_(None), here.vm_state != "error")
+    return {row["uuid"] for row in tx.all(built)}
+
+
+def _waits(uuids: Collection[str]) -> ColumnElement[bool]:
+    """Rows in the cell that no compute has taken up."""
+    here = instances.c
+    return here.uuid.in_(uuids) & here.deleted_at.is_(None) & (here.task_state == "scheduling") & here.host.is_(None)
+
+
+def move_in(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str) -> Row | None:
+    """The server's row in its cell. None: it was deleted meanwhile, or is somebody else's by now."""
+    request = tx.one(select(build_requests).where(build_requests.c.uuid == instance_uuid))
+    if request is None:
+        return tx.one(select(instances).where(_waits([instance_uuid])))
+    _write(tx, now, ctx, request, CELL1)
+    return tx.one(select(instances).where(alive(instance_uuid)))
+
+
+def bury(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str, error: Exception, host: str) -> bool:
+    """A server that nobody found a host for goes to cell0, with the reason. False: it is gone, or is being built."""
+    request = tx.one(select(build_requests).where(build_requests.c.uuid == instance_uuid))
+    if request is not None:
+        _write(tx, now, ctx, request, CELL0)
+    if not tx.execute(update(instances).where(_waits([instance_uuid])).values(**NOWHERE, updated_at=now)):
+        return False
+    explain(tx, now, instance_uuid, error)
+    event_id = start_event(tx, now, ctx.request_id, instance_uuid, EVENT, host)
+    if event_id is not None:
+        finish_event(tx, now, event_id, str(error) or type(error).__name__)
+    return True
+
+
+def explain(tx: Transaction, now: datetime, instance_uuid: str, error: Exception) -> None:
+    """The fault, as users read it; where the error came over the bus, what it was there."""
+    record_fault(tx, now, instance_uuid, str(error) or type(error).__name__, getattr(error, "traceback", "") or repr(error))
+
+
+def _write(tx: Transaction, now: datetime, ctx: RequestContext, request: Row, cell: str) -> None:
+    uuid_ = request["uuid"]
+    tx.insert(instances, **{column.name: request[column.name] for column in instances.c if column.name != "id"})
+    _write_disks(tx, now, uuid_, request["block_device_mappings"])
+    began = {"created_at": now, "updated_at": now, "start_time": now, "request_id": ctx.request_id}
+    who = {"user_id": request["user_id"], "project_id": request["project_id"]}
+    tx.insert(instance_actions, instance_uuid=uuid_, action="create", **began, **who)
+    mapped = update(instance_mappings).where(instance_mappings.c.instance_uuid == uuid_)
+    tx.execute(mapped.values(cell_id=cell, updated_at=now))
+    tx.execute(delete(build_requests).where(build_requests.c.uuid == uuid_))
+
+
+def _write_disks(tx: Transaction, now: datetime, instance_uuid: str, disks: Sequence[Row]) -> None:
+    for disk in disks:
+        own = {"uuid": str(uuid.uuid4()), "instance_uuid": instance_uuid, "created_at": now, "updated_at": now}
+        tx.insert(block_device_mapping, **disk, **own)

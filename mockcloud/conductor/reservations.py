@@ -1,0 +1,61 @@
+"""Volumes of a server that is built on another host: their attachments went with the build that failed, and are made anew."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from mockcloud.clients import Clients, EndpointDown, Response
+from mockcloud.clock import Clock
+from mockcloud.conductor import other_rows
+from mockcloud.conductor.errors import VolumeTaken
+from mockcloud.context import RequestContext
+from mockcloud.db.engine import Database, Row
+
+LOG = logging.getLogger(__name__)
+VERSION = "3.44"
+
+
+class Reservations:
+    def __init__(self, clients: Clients, db: Database, clock: Clock) -> None:
+        self._clients, self._db, self._clock = clients, db, clock
+
+    async def renew(self, ctx: RequestContext, instance_uuid: str) -> None:
+        """Each volume without an attachment gets one, with no connector yet. Raises VolumeTaken, and no volume is reserved then."""
+        with self._db.transaction() as tx:
+            disks = [disk for disk in other_rows.read_mappings(tx, instance_uuid) if disk["volume_id"]]
+        try:
+            for disk in disks:
+                if not disk["attachment_id"]:
+                    disk["attachment_id"] = await self._reserve(ctx, disk)
+                    self._note(disk)
+        except Exception:
+            await self._free(ctx, disks)
+            raise
+
+    async def _reserve(self, ctx: RequestContext, disk: Row) -> str:
+        wanted = {"volume_uuid": disk["volume_id"], "connector": None, "instance_uuid": disk["instance_uuid"]}
+        rest = self._clients.user(ctx)
+        try:
+            answer: Response = await rest.post("block-storage", "/v3/attachments", json={"attachment": wanted}, version=VERSION)
+        except EndpointDown as error:
+            raise VolumeTaken(str(error)) from error
+        if not answer.ok:
+            raise VolumeTaken(answer.message())
+        attachment: dict[str, Any] = answer.json()["attachment"]
+        return str(attachment["id"])
+
+    async def _free(self, ctx: RequestContext, disks: list[Row]) -> None:
+        for disk in disks:
+            if disk["attachment_id"]:
+                path = f"/v3/attachments/{disk['attachment_id']}"
+                try:
+                    await self._clients.own(ctx).delete("block-storage", path, version=VERSION, service_token=True)
+                except EndpointDown as error:
+                    LOG.warning("attachment %s stays: %s", disk["attachment_id"], error)
+                disk["attachment_id"] = None
+                self._note(disk)
+
+    def _note(self, disk: Row) -> None:
+        with self._db.transaction() as tx:
+            other_rows.update_mapping(tx, self._clock.now(), disk["id"], {"attachment_id": disk["attachment_id"]})
