@@ -85,6 +85,9 @@ def make_people(cloud: RealCloud) -> dict[str, str]:
     project = identity.find_project("demo", ignore_missing=False)
     reader = identity.find_user("demo-reader") or identity.create_user(name="demo-reader", password=cloud["PASSWORD"], domain_id="default")
     identity.assign_project_role_to_user(project, reader, identity.find_role("reader", ignore_missing=False))
+    identity.assign_project_role_to_user(  # so that somebody may go from one project to another
+        project, identity.find_user("admin", ignore_missing=False), identity.find_role("member", ignore_missing=False)
+    )
     for name in ("demo", "alt_demo"):
         _raise_quotas(operator, identity.find_project(name, ignore_missing=False).id)
     clouds = {f"real-{role}": _login(cloud, *who) for role, who in PEOPLE.items()}
