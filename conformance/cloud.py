@@ -128,7 +128,8 @@ class Cloud:
     @property
     def token_cache_time(self) -> float | None:
         """Seconds for which services trust a token that they have seen; None where nobody says it."""
-        known = self.discovery.get("token_cache_time")
+        said = self.options.token_cache_time
+        known = self.discovery.get("token_cache_time") if said is None else said
         return None if known is None else float(known)
 
     @property

@@ -40,6 +40,7 @@ class Options:
     image: str = ""
     network: str = ""
     fault_hook: str = ""
+    token_cache_time: float | None = None  # seconds; None: what the cloud announces, if it does
 
     def wants(self, step: int, level: str = MUST) -> bool:
         return step in self.steps and step in PROFILES[self.profile] and (level == MUST or self.level != MUST)

@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--keep", action="store_true", help="leave what was made")
     for name in ("flavor", "image", "network"):
         add(f"--{name}", metavar="NAME", default="", help=f"the {name} to launch with, by name or id")
+    add("--token-cache-time", metavar="SECONDS", type=float, help="how long the services trust a token that they have seen; 0: not at all")
     add("--fault-hook", metavar="URL", default="", help="where faults can be provoked on this cloud")
 
 
@@ -67,7 +68,7 @@ def chosen(config: pytest.Config) -> Options:
         level=get("level"), profile=get("profile"), dialect=get("dialect"), evidence=tuple(get("evidence") or ()),
         timeout=get("launch_timeout"), keep=get("keep"), verify=False if get("insecure") else get("os_cacert") or True,
         interface=get("os_interface"), region=get("os_region_name"), flavor=get("flavor"), image=get("image"), network=get("network"),
-        fault_hook=get("fault_hook"),
+        fault_hook=get("fault_hook"), token_cache_time=get("token_cache_time"),
     )  # fmt: skip
 
 
