@@ -119,14 +119,15 @@ class Launcher:
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
         version: str = EVENTS,
+        body: Mapping[str, Any] | None = None,
         **server: Any,
     ) -> Launch:
         """POSTs a server and, if it is to be waited for, follows it until ACTIVE or ERROR. A refusal is a launch without server.
 
-        `server` replaces or (with None) removes fields of the body.
+        `server` replaces or (with None) removes fields of the body; `body` is a whole one, made elsewhere.
         """
         who = person or self.cloud.member
-        body = self.body(name, volumes, **server)
+        body = dict(body) if body is not None else self.body(name, volumes, **server)
         sent = {"X-OpenStack-Request-ID": global_request_id} if global_request_id else {}
         for source in self.cloud.sources:
             sent |= source.headers()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -93,3 +93,21 @@ def servers_named(cloud: Cloud, name: str) -> list[dict[str, Any]]:
         if f"/servers/{server['id']}" not in known:
             cloud.resources.remember(cloud.member, "compute", f"/servers/{server['id']}", f"server {server['id']}")
     return found
+
+
+@contextlib.contextmanager
+def stray_ports(cloud: Cloud) -> Iterator[list[str]]:
+    """After the block, the list has the project's new ports whose server is not there."""
+    before, found = set(_ports(cloud)), list[str]()
+    yield found
+    for port_id, server_id in _ports(cloud).items():
+        if port_id not in before and server_id and cloud.member.get("compute", f"/servers/{server_id}").status == 404:
+            found.append(port_id)
+            cloud.resources.remember(cloud.member, "network", f"/ports/{port_id}", f"port {port_id}")
+
+
+def _ports(cloud: Cloud) -> dict[str, str]:
+    """The devices of the project's ports."""
+    listed = cloud.member.get("network", "/ports") if cloud.member.has("network") else None
+    mine = [p for p in listed.body["ports"] if p["tenant_id"] == cloud.member.project_id] if listed and listed.status == 200 else []
+    return {port["id"]: port["device_id"] for port in mine if str(port.get("device_owner", "")).startswith("compute")}
