@@ -66,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     spec.add_argument("--microversion", metavar="V")
     ops = command("ops", _ops, "list the operations: served, declined and gone")
     ops.add_argument("service", nargs="*", choices=[*specs.SERVICES, []], metavar="SERVICE")
-    command("steps", _steps, "list the 28 steps of a launch and where their code stands")
+    steps = command("steps", _steps, "list the 28 steps of a launch and where their code stands")
+    steps.add_argument("--dialect", choices=specs.DIALECTS, default="classic")
     return parser
 
 
@@ -207,11 +208,11 @@ def _ops(options: argparse.Namespace) -> None:
 
 
 def _steps(options: argparse.Namespace) -> None:
-    from mockcloud.signposts import signposts
+    from mockcloud.signposts import places
 
-    places = signposts(Path(__file__).parent)
-    for row in specs.launch():
-        where = ", ".join(f"{place.file}:{place.line}" for place in places.get(row.n, ())) or "(nowhere)"
+    marked = places(Path(__file__).parent, options.dialect)
+    for row in specs.launch(options.dialect):
+        where = ", ".join(f"{place.file}:{place.line}" for place in marked.get(row.n, ())) or "(nowhere)"
         print(f"{row.n:2}  {row.actor:15} -> {row.callee:14} {where:40} {row.sentence}")
 
 

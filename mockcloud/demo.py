@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TextIO
@@ -50,14 +51,14 @@ async def _demo(settings: Settings, screen: Screen) -> int:
             screen.say(screen.red(f"\nThe client was refused: {error}"))
             return 1
     screen.say(_end(server, seen, screen))
-    return 0 if server.status == "ACTIVE" and len(seen) == len(launch()) else 1
+    return 0 if server.status == "ACTIVE" and len(seen) == len(launch(settings.dialect)) else 1
 
 
 async def _watch(cloud: Cloud, settings: Settings, auth_url: str, made: Made, screen: Screen) -> tuple[Any, dict[int, Sighting]]:
     """Shows the steps while the client works; the server, and the steps that were seen in the end."""
     before = max((fact.id for fact in cloud.recorder.facts()), default=0)
     client = asyncio.create_task(asyncio.to_thread(boot, settings, auth_url, made))
-    table = Table(screen)
+    table = Table(screen, launch(settings.dialect))
     while not client.done():
         table.show(sightings(cloud.recorder.facts(after=before)))
         await asyncio.sleep(LOOK)
@@ -147,8 +148,8 @@ class Screen:
 class Table:
     """The rows of the launch, each shown once, in the order of their numbers."""
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen, self._rows, self._start = screen, list(launch()), 0.0
+    def __init__(self, screen: Screen, rows: Sequence[Row]) -> None:
+        self._screen, self._rows, self._start = screen, list(rows), 0.0
         screen.say(screen.dim(f" #  {'ms':>6}  {'who turns to whom':31}  {'channel':9}  what was seen there"))
 
     def show(self, seen: dict[int, Sighting]) -> None:

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+CELLS = {  # where cells_v2 has functions of its own for steps; of the others both dialects share them
+    "mockcloud/nova/cell_launch.py", "mockcloud/scheduler/destinations.py", "mockcloud/conductor/task.py",
+    "mockcloud/conductor/objects.py", "mockcloud/compute/build_cells.py",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -25,6 +30,15 @@ def signposts(package: Path) -> dict[int, list[Place]]:
         name = file.relative_to(package.parent).as_posix()
         for place in _of(ast.parse(file.read_text()), name):
             found.setdefault(place.step, []).append(place)
+    return found
+
+
+def places(package: Path, dialect: str) -> dict[int, list[Place]]:
+    """The same as one dialect has them."""
+    found = {}
+    for number, marked in signposts(package).items():
+        own, shared = ([place for place in marked if (place.file in CELLS) is of_cells] for of_cells in (True, False))
+        found[number] = (own or shared) if dialect == "cells_v2" else shared
     return found
 
 

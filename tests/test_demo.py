@@ -7,6 +7,10 @@ import re
 import subprocess
 import sys
 
+import pytest
+
+from specs import DIALECTS
+
 ROW = re.compile(r"^ *(\d+) +([\d.]+|-) +(\S.*\S) → (\S+)", re.MULTILINE)
 
 
@@ -17,8 +21,9 @@ def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_every_step_of_the_launch_is_shown_with_its_time_and_the_server_is_active():
-    done = demo(COLUMNS="100")
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_step_of_the_launch_is_shown_with_its_time_and_the_server_is_active(dialect):
+    done = demo("--dialect", dialect, COLUMNS="100")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = ROW.findall(done.stdout)
     assert [int(number) for number, *_ in rows] == list(range(1, 29))

@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from mockcloud.evidence import EVIDENCE, RULES, boot_requests, sightings
+from mockcloud.objects import primitive
 from mockcloud.trace import Fact
-from specs import launch
+from specs import DIALECTS, launch
 
 TOKEN = "sha256:0123456789abcdef"
 OTHER = "sha256:fedcba9876543210"
@@ -84,6 +85,83 @@ def a_launch() -> list[Fact]:
     return tape.facts
 
 
+def a_cell_launch() -> list[Fact]:
+    """The same in the dialect cells_v2: the network beside the volume, the image behind both."""
+    tape = Tape()
+    tape.served(None, "keystone", "POST", "/v3/auth/tokens", 201, ("req-another", "req-another"), "", issued_token=TOKEN)
+    boot = tape.served(None, "nova", "POST", "/v2.1/servers", 202, (REQUEST, REQUEST), user_id="u" * 32, project_id="p" * 32)
+    tape.validation(boot, "nova")
+    tape.add("db", "nova", "SELECT flavors", boot, database="nova")
+    tape.add("db", "nova", "INSERT request_specs", boot, database="nova_api")
+    tape.add("db", "nova", "INSERT build_requests", boot, database="nova_api")
+    ids = {"unique_id": "u-task", "msg_id": None}
+    task = tape.add("rpc.publish", "nova", "schedule_and_build_instances", boot, routing_key="conductor", **ids)
+    work = tape.add("rpc.deliver", "nova-conductor", "schedule_and_build_instances", task, **ids)
+    _, taken = tape.call(work, "nova-conductor", "controller", "scheduler", "select_destinations", "nova-scheduler", "controller")
+    tape.add("db", "nova-scheduler", "SELECT compute_nodes", taken, database="nova")
+    hosts = [[primitive("Selection", {"service_host": host}) for host in ("compute2", "compute1")]]
+    tape.add("rpc.reply", "nova-scheduler", "reply", taken, msg_id="m-scheduler", failure=None, result=hosts)
+    tape.add("db", "nova-conductor", "INSERT instances", work, database="nova")
+    ids = {"unique_id": "u-cast", "msg_id": None}
+    cast = tape.add("rpc.publish", "nova-conductor", "build_and_run_instance", work, routing_key="compute.compute2", **ids)
+    build = tape.add("rpc.deliver", "nova-compute", "build_and_run_instance", cast, "compute2", **ids)
+    first, taken = tape.call(build, "nova-compute", "compute2", "conductor", "object_action", "nova-conductor", "controller")
+    kwargs = {"expected_task_state": ["scheduling", None]}
+    first.attributes["args"] = {"objinst": primitive("Instance", {"uuid": "s"}), "objmethod": "save", "kwargs": kwargs}
+    tape.add("db", "nova-conductor", "UPDATE instances", taken, database="nova")
+    became = [{"uuid": "s", "vm_state": "building"}, None]
+    tape.add("rpc.reply", "nova-conductor", "reply", taken, msg_id="m-conductor", failure=None, result=became)
+    tape.add("rpc.answer", "nova-compute", "object_action", build, "compute2", msg_id="m-conductor")
+    tape.rest(build, "compute2", "block-storage", "cinder", "PUT", "/v3/attachments/a", 200)
+    tape.rest(build, "compute2", "network", "neutron", "POST", "/v2.0/ports", 201)
+    tape.rest(build, "compute2", "image", "glance", "GET", "/v2/images/i", 200)
+    tape.add("driver", "nova-compute", "spawn", build, "compute2")
+    return tape.facts
+
+
+def test_in_cells_every_step_is_seen_whichever_of_network_and_volume_is_first():
+    seen = sightings(a_cell_launch())
+    assert sorted(seen) == list(range(1, 29))
+    assert seen[25].at < seen[22].at < seen[19].at < seen[28].at
+
+
+CELL_WITNESS = {  # as below, of the dialect cells_v2
+    ("db", "INSERT build_requests"): {7},
+    ("rpc.publish", "schedule_and_build_instances"): {8},
+    ("db", "INSERT instances"): {12},
+    ("db", "UPDATE instances"): {16},
+    ("rpc.answer", "object_action"): {18},
+    ("http.client", "PUT /v3/attachments/a"): {25, 26, 27},
+    ("http.client", "GET /v2/images/i"): {19, 20, 21},
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), CELL_WITNESS)
+def test_in_cells_a_step_whose_fact_is_missing_is_not_seen_and_hides_no_other(kind, name):
+    facts = [fact for fact in a_cell_launch() if (fact.kind, fact.name) != (kind, name)]
+    assert set(range(1, 29)) - set(sightings(facts)) == CELL_WITNESS[kind, name]
+
+
+@pytest.mark.parametrize(
+    ("unseen", "change"),
+    [
+        (7, ("db", "INSERT build_requests", "", {"database": "nova"})),
+        (8, ("rpc.publish", "select_destinations", "", {"msg_id": None})),
+        (8, ("rpc.publish", "schedule_and_build_instances", "", {"msg_id": "a-call"})),
+        (11, ("rpc.reply", "reply", "nova-scheduler", {"result": [[]]})),
+        (12, ("rpc.publish", "build_and_run_instance", "", {"msg_id": "a-call"})),
+        (12, ("db", "INSERT instances", "", {"start": 1.0})),
+        (14, ("rpc.publish", "object_action", "", {"args": {"objinst": {}, "objmethod": "save", "kwargs": {}}})),
+        (17, ("rpc.reply", "reply", "nova-conductor", {"failure": "InstanceNotFound"})),
+        (19, ("http.client", "GET /v2/images/i", "", {"start": 0.02})),
+        (28, ("driver", "spawn", "", {"host": "compute1"})),
+    ],
+)
+def test_in_cells_what_only_looks_like_a_step_is_not_one(unseen, change):
+    kind, name, service, changes = change
+    assert unseen not in sightings(changed(a_cell_launch(), kind, name, service, **changes))
+
+
 def test_every_step_of_a_whole_launch_is_seen_and_none_before_the_one_that_it_follows():
     seen = sightings(a_launch())
     assert sorted(seen) == list(range(1, 29))
@@ -92,9 +170,10 @@ def test_every_step_of_a_whole_launch_is_seen_and_none_before_the_one_that_it_fo
     assert later in ([], [2], [3, 5])  # the boot request is one fact: it begins at step 3 and ends behind step 11
 
 
-def test_there_is_one_rule_with_one_sentence_for_each_row_of_the_launch():
-    assert sorted(RULES) == sorted(EVIDENCE) == [row.n for row in launch()]
-    assert all(len(sentence) > 20 for sentence in EVIDENCE.values())
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_there_is_one_rule_with_one_sentence_for_each_row_of_the_launch(dialect):
+    assert sorted(RULES[dialect]) == sorted(EVIDENCE[dialect]) == [row.n for row in launch(dialect)]
+    assert all(len(sentence) > 20 for sentence in EVIDENCE[dialect].values())
 
 
 SOLE_WITNESS = {  # a fact of the launch: the steps that nothing else shows
