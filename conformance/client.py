@@ -222,7 +222,10 @@ class Person:
         wanted: dict[str, Any] = {"service_type": service_type, "interface": self._interface, "region_name": self._region}
         if version:
             wanted |= {"min_version": version, "max_version": (version[0], "latest")}
-        found: str | None = self.session.get_endpoint(**wanted)
+        try:
+            found: str | None = self.session.get_endpoint(**wanted)
+        except auth_errors.CatalogException:
+            return None
         return found
 
     def _service_of(self, url: str) -> str:
@@ -283,7 +286,7 @@ class Person:
             raise Broken(f"keystone refuses the credentials of the {self.role}: {_first_line(error)}") from error
         except (auth_errors.DiscoveryFailure, auth_errors.NotFound) as error:
             raise Broken(f"no keystone answers at {self.auth_url or 'the identity URL'}: {_first_line(error)}") from error
-        except (auth_errors.ConnectFailure, requests.RequestException, auth_errors.SSLFailure) as error:
+        except (auth_errors.ConnectionError, requests.RequestException) as error:
             raise Broken(f"the cloud does not answer: {_first_line(error)}") from error
         except auth_errors.ClientException as error:
             raise Broken(f"{self.role}: {_first_line(error)}") from error

@@ -18,7 +18,7 @@ from conformance.evidence import Evidence, Fact
 from conformance.launch import Launch, Launcher
 from conformance.options import ROLES, Options, UsageError
 from conformance.registry import Broken, Check, Disabled, NotObservable, Unsupported
-from conformance.resources import Resources
+from conformance.resources import DELETED_WITHIN, Resources
 from conformance.sources import Source, SourceError, make_source
 
 WELL_KNOWN = "/.well-known/openstack-evidence"
@@ -34,7 +34,7 @@ class Cloud:
         self.recorder = Recorder()
         self.auth_url = identity_url(options)
         self.discovery = self._discover()
-        self.resources = Resources()
+        self.resources = Resources(patience=min(DELETED_WITHIN, max(options.timeout, 5.0)))
         self.people: dict[str, Person] = {}
         for role in ROLES:
             if auth := self._auth(role):

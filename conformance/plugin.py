@@ -86,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def cloud(request: pytest.FixtureRequest) -> Generator[Cloud, None, None]:
+def conformance_cloud(request: pytest.FixtureRequest) -> Generator[Cloud, None, None]:
     """The cloud of `--cloud-url`, for tests of your own, too."""
     run: Any = request.config.pluginmanager.get_plugin("conformance-run")
     if run is None:

@@ -11,7 +11,7 @@ from typing import Any
 from conformance.client import Exchange, Person
 from conformance.registry import Broken
 
-DELETED_WITHIN = 60.0  # seconds
+DELETED_WITHIN = 60.0  # seconds, by default
 READY_WITHIN = 120.0
 TRIES_OF_DELETION = 5  # a port or volume that a server still holds is refused for a moment
 
@@ -29,7 +29,9 @@ class Made:
 class Resources:
     """Makes things and remembers them."""
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", patience: float = DELETED_WITHIN) -> None:
+        """`patience`: seconds to wait for one thing to be gone."""
+        self.patience = patience
         self.prefix = prefix or f"conformance-{secrets.token_hex(3)}"
         self.made: list[Made] = []
         self.lasting: list[Made] = []  # until the run is over
@@ -115,7 +117,7 @@ class Resources:
 
     def delete(self, made: Made) -> str:
         """Deletes one thing and waits until it is gone; says why it is not, if it is not."""
-        deadline = time.monotonic() + DELETED_WITHIN
+        deadline = time.monotonic() + self.patience
         answer: Exchange | None = None
         for _ in range(TRIES_OF_DELETION):
             answer = made.person.delete(made.service, made.path)
@@ -131,7 +133,7 @@ class Resources:
                 return ""
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0)
-        return f"{made.what} is still there {DELETED_WITHIN:.0f} s after its deletion was answered with {answer.status if answer else '?'}"
+        return f"{made.what} is still there {self.patience:.0f} s after its deletion was answered with {answer.status if answer else '?'}"
 
     def delete_since(self, mark: int) -> list[str]:
         """Takes away all that was made after `len(made)` was `mark`, the last first; what stays is named."""

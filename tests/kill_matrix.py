@@ -63,14 +63,18 @@ def running(*options: str) -> Iterator[str]:
             process.stdout.close()
 
 
+def suite_command(*options: str) -> tuple[list[str], dict[str, str]]:
+    """How the suite of this checkout is started, and in which environment: as if nothing of this machine were known."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTEST_"))}
+    environ |= {"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
+    plugin = [] if _is_installed() else ["-p", "conformance.plugin"]
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, *options], environ
+
+
 def run_suite(url: str, *options: str) -> dict[str, Any]:
     """The result tree of a run; the suite stands in an empty folder, as any user's would."""
     with tempfile.TemporaryDirectory() as folder:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTEST_"))}
-        environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--cloud-url", url, "--report", folder, *options]
-        if not _is_installed():
-            command[4:4] = ["-p", "conformance.plugin"]
+        command, environ = suite_command("--cloud-url", url, "--report", folder, *options)
         done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=SUITE, check=False)
         report = Path(folder) / "report.json"
         if not report.exists():
