@@ -126,7 +126,7 @@ def test_a_cloud_without_a_network_service_gets_no_false_failure(tmp_path: Path)
 
 def test_a_cloud_that_dies_in_the_middle_is_an_error_and_never_a_failure(tmp_path: Path) -> None:
     with running() as url:
-        command, environ = suite_command("--cloud-url", url, "-v", "--report", str(tmp_path / "report"))
+        command, environ = suite_command("--cloud-url", url, "-vv", "--report", str(tmp_path / "report"))
         suite = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert suite.stdout is not None
         said = []
@@ -146,7 +146,7 @@ def test_a_cloud_that_dies_in_the_middle_is_an_error_and_never_a_failure(tmp_pat
 
 def test_an_interrupted_run_leaves_nothing_on_the_cloud(tmp_path: Path) -> None:
     with running() as url:
-        command, environ = suite_command("--cloud-url", url, "-v")
+        command, environ = suite_command("--cloud-url", url, "-vv")
         suite = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert suite.stdout is not None
         for line in suite.stdout:
