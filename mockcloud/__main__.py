@@ -86,13 +86,16 @@ def _cloud_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-cache", dest="token_cache_time", type=int, metavar="S", help="seconds a service trusts a token (0)")
     parser.add_argument("--spawn-seconds", type=float, metavar="S", help="how long a guest takes to start (0)")
     parser.add_argument("--clock-speed", type=float, metavar="X", help="virtual seconds in a real one (1)")
+    parser.add_argument(
+        "--osprofiler", dest="osprofiler_connection_string", metavar="URL", help="write points of traces there: redis://… or memory://"
+    )
     parser.add_argument("--control-from-anywhere", action="store_const", const=True, help="serve /_mockcloud beyond loopback")
     parser.add_argument("--log", default="warning", choices=("debug", "info", "warning", "error"), help="log level (warning)")
 
 
 CLOUD_OPTIONS = (
     "host", "port", "ports", "hosts", "dialect", "driver", "state_dir", "seed_file", "seed", "policy_dir", "token_cache_time",
-    "spawn_seconds", "clock_speed", "control_from_anywhere",
+    "spawn_seconds", "clock_speed", "osprofiler_connection_string", "control_from_anywhere",
 )  # fmt: skip
 
 

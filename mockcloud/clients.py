@@ -13,6 +13,7 @@ import orjson
 
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext, service_context
+from mockcloud.profiling.headers import trace_headers
 from mockcloud.trace import fingerprint, span
 
 ASGIApp = Callable[
@@ -209,6 +210,7 @@ class ServiceLogin:
         body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
         headers = {"Content-Type": "application/json"}
         with span("http.client", "POST /v3/auth/tokens", method="POST", url=f"{self.identity_url}/auth/tokens", purpose="own token"):
+            headers |= trace_headers()
             answer = await self.transport.send("POST", f"{self.identity_url}/auth/tokens", headers, orjson.dumps(body), False)
         if not answer.ok:
             raise EndpointDown(f"keystone refused the service user {self.username}: {answer.status}")
@@ -254,6 +256,7 @@ class Rest:
         url = await self._login.origin(service_type) + path + query
         token = fingerprint(sent.get("X-Auth-Token", ""))
         with span("http.client", f"{method} {path}", method=method, url=url, callee=service_type, token=token, own=self._own) as fact:
+            sent |= trace_headers()
             answer = await self._login.transport.send(method, url, sent, body, stream)
             if fact is not None:
                 fact.attributes["status"] = answer.status

@@ -27,6 +27,8 @@ from mockcloud.db.engine import Database
 from mockcloud.faults import Faults
 from mockcloud.http.app import create_app
 from mockcloud.http.service import Runtime, Service, Violation
+from mockcloud.profiling.drivers import Drivers
+from mockcloud.profiling.profiler import Profiler
 from mockcloud.seed import load_seed
 from mockcloud.settings import Settings, SettingsError
 from mockcloud.state import StateDirectory
@@ -78,6 +80,7 @@ class Cloud:
             settings, self.clock, self.bus, self.recorder, self.faults, self.transport, self.urls, self.violations,
             self.id_for, self._database,
         )  # fmt: skip
+        self.profiler = self._make_profiler()
         self._databases: list[Database] = []
         if self._state is not None:
             self._state.open(settings.seed)
@@ -90,6 +93,15 @@ class Cloud:
             self._seed(modules)
         self._route()
         self.workers = self._make_workers()
+
+    def _make_profiler(self) -> Profiler | None:
+        """Raises SettingsError for a back end that cannot be used."""
+        if not self.settings.osprofiler_connection_string:
+            return None
+        profiler = Profiler(Drivers(self.settings.osprofiler_connection_string))
+        self.recorder.new_point = profiler.point
+        self.recorder.listeners.append(profiler.ended)
+        return profiler
 
     def _seed(self, modules: Mapping[str, ModuleType]) -> None:
         """Raises SettingsError for a user's seed that a service cannot use."""
@@ -197,6 +209,10 @@ class Cloud:
         await asyncio.gather(*tasks, return_exceptions=True)
         self.faults.clear()
         await self.bus.close()
+        if self.profiler is not None:
+            self.recorder.listeners.remove(self.profiler.ended)
+            self.profiler.close()
+            self.profiler = None
         for service in self.services.values():
             for close in service.closing:
                 close()

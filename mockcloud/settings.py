@@ -12,6 +12,8 @@ from typing import Any
 
 from specs import DIALECTS
 
+CONTROLLER = "controller"  # the host of all that is not a compute
+
 
 class SettingsError(ValueError):
     """An option that cannot be: its message is for the user."""
@@ -61,6 +63,9 @@ class Settings:
     # bus
     rpc_response_timeout: float = 60.0
     notifications: str = "both"  # none, unversioned, versioned, both: what nova tells; the others tell unless it is none
+    # osprofiler
+    osprofiler_connection_string: str = ""  # redis://…, memory://, …; empty: no request is profiled
+    osprofiler_hmac_key: str = "SECRET_KEY"  # of who may have requests profiled; several are separated by commas
     # compute and scheduling
     max_attempts: int = 3
     spawn_seconds: float = 0.0

@@ -24,6 +24,15 @@ T = TypeVar("T")
 Act = Callable[..., Awaitable[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where in an OSProfiler trace the running code is: `parent_id` is the point around it."""
+
+    base_id: str
+    parent_id: str
+    hmac_key: str
+
+
 @dataclass(slots=True)
 class Fact:
     """One thing that happened at a seam. Times are seconds since the epoch; `end` is None while it lasts."""
@@ -39,6 +48,8 @@ class Fact:
     global_request_id: str
     end: float | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    trace: Trace | None = None  # of a request that is profiled
+    point: str = ""  # the id of the point of that trace which this fact is
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -63,6 +74,7 @@ class Recorder:
         self._facts: deque[Fact] = deque(maxlen=kept)
         self._ids = itertools.count(1)
         self.listeners: list[Callable[[Fact], None]] = []  # told when a fact ends
+        self.new_point: Callable[[Fact], str] = lambda fact: ""  # the id of what a fact of a profiled request is in its trace
 
     def start(self, kind: str, name: str, scope: Scope, attributes: dict[str, Any]) -> Fact:
         fact = Fact(
@@ -78,6 +90,9 @@ class Recorder:
             None,
             attributes,
         )
+        if scope.trace is not None:
+            fact.trace = scope.trace
+            fact.point = self.new_point(fact)
         self._facts.append(fact)
         return fact
 
@@ -116,10 +131,14 @@ class Scope:
     request_id: str = ""
     global_request_id: str = ""
     parent: int | None = None
+    trace: Trace | None = None
 
     def below(self, fact: Fact) -> Scope:
         """The same place, inside what the fact tells of."""
-        return Scope(self.recorder, self.faults, self.service, self.host, self.request_id, self.global_request_id, fact.id)
+        trace = self.trace
+        if trace is not None and fact.point:
+            trace = Trace(trace.base_id, fact.point, trace.hmac_key)
+        return Scope(self.recorder, self.faults, self.service, self.host, self.request_id, self.global_request_id, fact.id, trace)
 
 
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
@@ -211,7 +230,10 @@ def sql_started(database: str, statement: str) -> Fact | None:
     verb, tables, schema = describe_sql(statement)
     if not tables:
         return None
-    return scope.recorder.start("db", f"{verb} {tables[0]}", scope, {"database": schema or database, "verb": verb, "tables": tables})
+    fact = scope.recorder.start("db", f"{verb} {tables[0]}", scope, {"database": schema or database, "verb": verb, "tables": tables})
+    if fact.point:
+        fact.attributes["statement"] = statement
+    return fact
 
 
 def sql_ended(fact: Fact | None, rows: int, error: BaseException | None = None) -> None:

@@ -9,6 +9,7 @@ A message on the wire is `{"oslo.version": "2.0", "oslo.message": "<json>"}`; in
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 import orjson
 
 from mockcloud.context import RequestContext
+from mockcloud.trace import current_scope
 
 CONTEXT = "_context_"
 EXCHANGE = "nova"
@@ -129,6 +131,9 @@ class Message:
         if self.is_call:
             body |= {"_msg_id": self.msg_id, "_reply_q": self.reply_q, "_timeout": self.timeout}
         body |= {CONTEXT + name: value for name, value in self.context.items()}
+        scope = current_scope()
+        if scope is not None and scope.trace is not None:
+            body[f"{CONTEXT}trace_info"] = dataclasses.asdict(scope.trace)
         return envelope(body)
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 
 from mockcloud.bus.base import Incoming, Message, Notification, Reply, dispatch
 from mockcloud.context import RequestContext
+from mockcloud.profiling.headers import read_context
 from mockcloud.trace import FaultTable, Recorder, Scope, span, within
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,11 @@ def publication(message: Message, exchange: str, key: str) -> span:
         args=message.args,
         context={name: message.context.get(name) for name in SEEN_OF_CONTEXT},
     )
+
+
+def _delivery(message: Message, redelivered: bool) -> span:
+    about = {"unique_id": message.unique_id, "msg_id": message.msg_id, "redelivered": redelivered, "namespace": message.namespace}
+    return span("rpc.deliver", message.method, **about)
 
 
 def reply(answer: Reply, queue: str) -> span:
@@ -70,11 +76,9 @@ class Station:
     async def handle(self, message: Message, redelivered: bool, published: int | None, send: Callable[[Reply], Awaitable[Any]]) -> None:
         """`published`: the fact of its publication, where that is known. What a cast raises is logged."""
         ctx = RequestContext.from_dict(message.context)
-        scope = Scope(self.recorder, self.faults, self.service, self.host, ctx.request_id, ctx.outgoing_id, published)
-        with (
-            within(scope),
-            span("rpc.deliver", message.method, unique_id=message.unique_id, msg_id=message.msg_id, redelivered=redelivered),
-        ):
+        trace = read_context(message.context.get("trace_info"))
+        scope = Scope(self.recorder, self.faults, self.service, self.host, ctx.request_id, ctx.outgoing_id, published, trace)
+        with within(scope), _delivery(message, redelivered):
             try:
                 await dispatch(self.endpoint, ctx, Incoming(message, redelivered, send))
             except Exception:

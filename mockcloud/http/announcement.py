@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Any, Protocol
 
+from mockcloud.profiling.drivers import MEMORY
 from mockcloud.seed import DEFAULT, load_seed, read_seed
 from mockcloud.settings import Settings
 
@@ -49,6 +50,9 @@ def _sources(settings: Settings, control: str) -> list[dict[str, Any]]:
     sources: list[dict[str, Any]] = [{"kind": "facts", "url": f"{control}/facts"}]
     if formats := [name for name in ("unversioned", "versioned") if settings.notifications in (name, "both")]:
         sources.append({"kind": "notifications", "url": f"{control}/facts?kind=notification", "formats": formats})
+    if connection := settings.osprofiler_connection_string:
+        reachable = f"{control}/osprofiler" if connection == MEMORY else connection
+        sources.append({"kind": "osprofiler", "connection_string": reachable, "hmac_key": settings.osprofiler_hmac_key})
     return sources
 
 

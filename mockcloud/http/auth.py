@@ -17,6 +17,7 @@ import orjson
 from mockcloud.clients import EndpointDown, Response
 from mockcloud.context import RequestContext
 from mockcloud.http.errors import TokenRefused, Unauthorized, Unavailable
+from mockcloud.profiling.headers import trace_headers
 from mockcloud.trace import fingerprint, span, step
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ async def _validate(service: Service, token: str, ids: RequestContext, allow_exp
     }
     shown = {"method": "GET", "url": url, "callee": "identity", "subject_token": fingerprint(token)}
     with span("http.client", "GET /v3/auth/tokens", **shown) as fact:
-        answer = await login.transport.send("GET", url, headers, b"", False)
+        answer = await login.transport.send("GET", url, headers | trace_headers(), b"", False)
         if fact is not None:
             fact.attributes["status"] = answer.status
     return answer

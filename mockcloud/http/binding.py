@@ -11,6 +11,7 @@ import logging
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import format_datetime
@@ -41,7 +42,8 @@ from mockcloud.http.reply import Query, Reply, Stored
 from mockcloud.http.routing import Match, Routes
 from mockcloud.http.service import Service, Violation
 from mockcloud.http.validation import Contract, Invalid
-from mockcloud.trace import Fact, Scope, current_scope, fingerprint, span
+from mockcloud.profiling.headers import read_headers
+from mockcloud.trace import Fact, Scope, Trace, current_scope, fingerprint, span
 from specs import Operation, Version, document, operations
 
 log = logging.getLogger(__name__)
@@ -140,12 +142,16 @@ class Binding(BaseRoute):
         runtime = self.service.runtime
         within = Scope(
             runtime.recorder, runtime.faults, self.service.name, runtime.settings.host, incoming.ids.request_id,
-            incoming.ids.outgoing_id, _parent(),
+            incoming.ids.outgoing_id, _parent(), self._trace(headers),
         )  # fmt: skip
         method, path = incoming.method, incoming.path
         with span("http.server", f"{method} {path}", method=method, path=path, query=incoming.query).inside(within) as fact:
             answer = await self._answer(incoming, fact)
             await _send(answer, send, incoming.head)
+
+    def _trace(self, headers: Mapping[str, str]) -> Trace | None:
+        settings = self.service.settings
+        return read_headers(headers, settings.osprofiler_hmac_key) if settings.osprofiler_connection_string else None
 
     async def _answer(self, incoming: Incoming, fact: Fact | None) -> Answer:
         try:
@@ -272,9 +278,16 @@ class Binding(BaseRoute):
             given["headers"] = strip_identity(incoming.headers)
         if "stream" in handler.takes:
             given["stream"] = incoming.stream()
-        result = await handler.call(ctx, **given)
+        with self._profiled(operation):
+            result = await handler.call(ctx, **given)
         reply = result if isinstance(result, Reply) else Reply(result)
         return self._rendered(contract, operation, incoming, reply)
+
+    def _profiled(self, operation: Operation) -> AbstractContextManager[Any]:
+        """nova-api's own part of a profiled request is a point of its trace."""
+        scope = current_scope()
+        profiled = self.service.name == "nova" and scope is not None and scope.trace is not None
+        return span("operation", operation.id) if profiled else nullcontext()
 
     def _allow(self, ctx: Context, operation: Operation) -> None:
         if operation.policy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from mockcloud.context import RequestContext
 from mockcloud.faults import KINDS, Faults
 from mockcloud.http.announcement import WELL_KNOWN, announcement
 from mockcloud.http.service import Violation
+from mockcloud.profiling.profiler import Profiler
 from mockcloud.settings import Settings
 from mockcloud.trace import Recorder
 from mockcloud.worker import Worker
@@ -65,6 +67,7 @@ class Controlled(Protocol):
     down: set[str]
     workers: dict[str, Worker]
     urls: dict[str, str]
+    profiler: Profiler | None
 
     async def reset(self, seed: int | None = None) -> None: ...
 
@@ -122,6 +125,13 @@ def create_control_app(cloud: Controlled) -> FastAPI:
                     yield orjson.dumps(fact.to_dict(), default=str) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    @app.get("/_mockcloud/osprofiler/{base_id}")
+    async def profile(base_id: str) -> dict[str, Any]:
+        """The points of one OSProfiler trace as a tree, in the form of osprofiler's reports."""
+        if cloud.profiler is None:
+            raise HTTPException(404, "no request is profiled: the setting osprofiler_connection_string is empty")
+        return await asyncio.to_thread(cloud.profiler.report, base_id)
 
     @app.get("/_mockcloud/violations")
     async def violations() -> list[dict[str, Any]]:

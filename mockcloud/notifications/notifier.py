@@ -8,11 +8,11 @@ from typing import Any
 from mockcloud.bus.base import Bus, Notification
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
+from mockcloud.settings import CONTROLLER
 
 LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
-CONTROLLER = "controller"  # the host of all that is not a compute
 UNVERSIONED, VERSIONED = "notifications", "versioned_notifications"  # topics
 FORMATS = {"none": (), "unversioned": (UNVERSIONED,), "versioned": (VERSIONED,), "both": (UNVERSIONED, VERSIONED)}
 

@@ -8,10 +8,10 @@ from typing import Any
 from mockcloud.bus.base import Bus
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
-from mockcloud.notifications.notifier import CONTROLLER, UNVERSIONED, VERSIONED, Notifier
+from mockcloud.notifications.notifier import UNVERSIONED, VERSIONED, Notifier
 from mockcloud.notifications.server_payloads import exception_payload, flavor_payload, nova_object
 from mockcloud.objects import data_of
-from mockcloud.settings import Settings
+from mockcloud.settings import CONTROLLER, Settings
 
 Json = dict[str, Any]
 Spec = Mapping[str, Any]  # the request_spec of docs/rpc.md

@@ -9,8 +9,8 @@ from mockcloud.bus.base import Bus
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.notifications import server_payloads as payloads
-from mockcloud.notifications.notifier import CONTROLLER, UNVERSIONED, VERSIONED, Notifier
-from mockcloud.settings import Settings
+from mockcloud.notifications.notifier import UNVERSIONED, VERSIONED, Notifier
+from mockcloud.settings import CONTROLLER, Settings
 
 Json = dict[str, Any]
 Server = Mapping[str, Any]
