@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
@@ -47,7 +48,7 @@ class Cloud:
         self.source_problems: dict[str, str] = {}
         self.launcher = Launcher(self)
         self._kept: dict[str, Any] = {}
-        self._lock = threading.RLock()
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
     # people
 
@@ -189,8 +190,11 @@ class Cloud:
     # what checks share
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """Makes something for the whole run: what it makes on the cloud stays until the end. A failure is kept, too, and raised again."""
-        with self._lock:
+        """Makes something for the whole run: what it makes on the cloud stays until the end. A failure is kept, too, and raised again.
+
+        Each thing has a lock of its own: what is made by several threads may need others.
+        """
+        with self._locks[name]:
             if name not in self._kept:
                 mark = len(self.resources.made)
                 try:

@@ -70,6 +70,7 @@ class FactsSource:
 
     def _fact(self, line: Mapping[str, Any], servers: frozenset[str]) -> Fact:
         attributes = dict(line.get("attributes") or {})
+        attributes |= attributes.pop("context", {})  # whose message it is
         if line["kind"] == "http.client" and "path" not in attributes:
             attributes["path"] = urlsplit(str(attributes.get("url", ""))).path
         service = str(line.get("service", ""))
