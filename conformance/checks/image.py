@@ -20,6 +20,7 @@ from conformance.mishaps import (
     volumes_for,
 )
 from conformance.registry import NotObservable, Unsupported, check, require
+from conformance.shared_launches import from_volume
 
 PROPERTIES: dict[str, Any] = {"hw_disk_bus": "virtio", "os_type": "linux"}
 WITH_PROPERTIES = "2.98"  # from here on a server shows its image's properties
@@ -239,3 +240,15 @@ def image_before_network_before_volume(cloud: Cloud) -> None:
         first.append(min(calls, key=lambda fact: fact.start))
     ordered = sorted(first, key=lambda fact: fact.start)
     require(ordered == first, " < ".join(f.name for f in first), " < ".join(f.name for f in ordered), *ordered)
+
+
+@check(
+    "S21.C5", "B", needs=("volume",), given="a root disk that is a volume made of an image", when="the server is launched",
+    then="the server names no image, and the compute downloads none",
+)  # fmt: skip
+def no_image_of_a_volume(cloud: Cloud) -> None:
+    """A server that boots from a volume has no image of its own: cinder reads it, not nova."""
+    launch = from_volume(cloud).launch.must_be_active()
+    require(not launch.final.get("image"), "no image", launch.final.get("image"), *launch.views[-1:])
+    downloads = [f for f in calls_of(launch, "nova-compute", "glance") if str(f.get("path") or f.name).endswith("/file")]
+    require(not downloads, "no download by the compute", [f.name for f in downloads], *downloads)
