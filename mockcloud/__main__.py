@@ -78,6 +78,9 @@ def _cloud_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hosts", type=int, metavar="N", help="number of compute hosts (3)")
     parser.add_argument("--dialect", choices=specs.DIALECTS, help="how the services talk to each other inside (default: classic)")
     parser.add_argument("--driver", choices=("fake",), help="what runs the guests")
+    parser.add_argument(
+        "--bus", dest="bus_url", metavar="URL", help="amqp://user:password@host:port/vhost; without it the process is its own bus"
+    )
     parser.add_argument("--state", dest="state_dir", metavar="DIR", help="keep the cloud there; without it nothing is kept")
     parser.add_argument("--seed-file", metavar="FILE", help="YAML whose sections replace those of the default seed")
     parser.add_argument("--seed", type=int, help="number that makes ids and choices repeatable (0)")
@@ -94,7 +97,7 @@ def _cloud_options(parser: argparse.ArgumentParser) -> None:
 
 
 CLOUD_OPTIONS = (
-    "host", "port", "ports", "hosts", "dialect", "driver", "state_dir", "seed_file", "seed", "policy_dir", "token_cache_time",
+    "host", "port", "ports", "hosts", "dialect", "driver", "bus_url", "state_dir", "seed_file", "seed", "policy_dir", "token_cache_time",
     "spawn_seconds", "clock_speed", "osprofiler_connection_string", "control_from_anywhere",
 )  # fmt: skip
 

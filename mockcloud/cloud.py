@@ -18,7 +18,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockcloud.bus.memory import MemoryBus
+from mockcloud.bus.base import Bus
 from mockcloud.clients import Clients, InProcess
 from mockcloud.clock import Clock
 from mockcloud.component import Component
@@ -43,6 +43,7 @@ MOUNTS = {
 MOUNTED = {mount: name for name, mount in MOUNTS.items() if mount}
 PORTS = {"keystone": 5000, "nova": 8774, "glance": 9292, "neutron": 9696, "cinder": 8776, "placement": 8778}
 SERVICES = tuple(MOUNTS)
+BUSES = {"": "mockcloud.bus.memory:MemoryBus"} | dict.fromkeys(("amqp", "amqps", "rabbit"), "mockcloud.bus.amqp:AmqpBus")
 DRIVERS = {"fake": "mockcloud.compute.drivers.fake:FakeDriver"}
 CONTROL = ("/_mockcloud", "/.well-known/openstack-evidence")
 NAMESPACE = uuid.UUID("6f0e3a0e-5d0f-4b5c-9a51-0c8f7f0a6d11")
@@ -74,7 +75,7 @@ class Cloud:
 
     def _build(self) -> None:
         settings = self.settings
-        self.bus = MemoryBus(self.clock, self.recorder, self.faults, settings.rpc_response_timeout)
+        self.bus: Bus = self._make_bus()
         self.transport = InProcess()
         self.runtime = Runtime(
             settings, self.clock, self.bus, self.recorder, self.faults, self.transport, self.urls, self.violations,
@@ -102,6 +103,19 @@ class Cloud:
         self.recorder.new_point = profiler.point
         self.recorder.listeners.append(profiler.ended)
         return profiler
+
+    def _make_bus(self) -> Bus:
+        settings = self.settings
+        scheme, _, _ = settings.bus_url.partition("://")
+        if scheme not in BUSES:
+            raise SettingsError("option bus_url takes amqp://user:password@host:port/vhost")
+        module, _, class_name = BUSES[scheme].partition(":")
+        try:
+            bus_class = getattr(importlib.import_module(module), class_name)
+        except ModuleNotFoundError as error:
+            raise SettingsError(f"a bus over RabbitMQ needs one more package: pip install 'mockcloud[amqp]' ({error})") from error
+        about = (self.clock, self.recorder, self.faults, settings.rpc_response_timeout)
+        return bus_class(settings.bus_url, *about) if scheme else bus_class(*about)  # type: ignore[no-any-return]
 
     def _seed(self, modules: Mapping[str, ModuleType]) -> None:
         """Raises SettingsError for a user's seed that a service cannot use."""
@@ -194,12 +208,15 @@ class Cloud:
     # life
 
     async def start(self) -> None:
-        """Serves the bus and registers the computes; the HTTP side answers as soon as `app` is served."""
+        """Serves the bus and registers the computes; the HTTP side answers as soon as `app` is served. Raises SettingsError."""
+        await self.bus.ready()
         self._running = True
         for worker in self.workers.values():
             await worker.start()
+        await self.bus.ready()
 
-    async def stop(self) -> None:
+    async def stop(self, keep: bool = True) -> None:
+        """`keep`: what is to outlive the process does, and with it what is still on the bus."""
         self._running = False
         for worker in reversed(list(self.workers.values())):
             await worker.kill()
@@ -208,7 +225,7 @@ class Cloud:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.faults.clear()
-        await self.bus.close()
+        await self.bus.close(keep and bool(self.settings.state_dir or self.settings.database))
         if self.profiler is not None:
             self.recorder.listeners.remove(self.profiler.ended)
             self.profiler.close()
@@ -221,7 +238,7 @@ class Cloud:
 
     async def reset(self, seed: int | None = None) -> None:
         """Back to the seed, or to that of another number: everything else is gone."""
-        await self.stop()
+        await self.stop(keep=False)
         self._forget()
         if seed is not None:
             self.settings = self.settings.replace(seed=seed)

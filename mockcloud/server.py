@@ -69,10 +69,11 @@ def _urls(settings: Settings, sockets: dict[str, socket.socket]) -> dict[str, st
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Cloud]:
-    """A running cloud behind real sockets, for as long as the block lasts. Raises PortTaken."""
+    """A running cloud behind real sockets, for as long as the block lasts. Raises PortTaken and SettingsError."""
     sockets = _sockets(settings)
     try:
         cloud = Cloud(settings, urls=_urls(settings, sockets))
+        await cloud.start()
     except BaseException:
         for listener in sockets.values():
             listener.close()
@@ -82,7 +83,6 @@ async def serving(settings: Settings) -> AsyncIterator[Cloud]:
         app: Any = cloud.app if name == "keystone" else cloud.app_of(name)
         config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, access_log=False, server_header=False)
         servers.append((_Server(config), listener))
-    await cloud.start()
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     try:
         while not all(server.started or task.done() for (server, _), task in zip(servers, running, strict=True)):  # noqa: ASYNC110 - uvicorn has no event for it

@@ -61,6 +61,7 @@ class Settings:
     token_cache_time: int = 0  # seconds a service trusts a validated token without asking again; keystonemiddleware: 300
     allow_expired_window: int = 172_800
     # bus
+    bus_url: str = ""  # amqp://user:password@host:port/vhost of a RabbitMQ (rabbit:// says the same); empty: within this process
     rpc_response_timeout: float = 60.0
     notifications: str = "both"  # none, unversioned, versioned, both: what nova tells; the others tell unless it is none
     # osprofiler

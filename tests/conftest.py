@@ -63,8 +63,6 @@ def own_rabbitmq(tmp_path: Path) -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture
-def bus_url(rabbitmq: RabbitMQ) -> Iterator[str]:
+def bus_url(rabbitmq: RabbitMQ) -> str:
     """A virtual host that nobody has used. For its firehose take `rabbitmq.vhost(tracing=True)` instead."""
-    url = rabbitmq.vhost()
-    yield url
-    rabbitmq.delete(url)
+    return rabbitmq.vhost()

@@ -10,6 +10,7 @@ from mockcloud.seed import DEFAULT, load_seed, read_seed
 from mockcloud.settings import Settings
 
 WELL_KNOWN = "/.well-known/openstack-evidence"
+PUBLIC_BROKER_LOGIN = "guest:guest@"  # RabbitMQ's own, good from loopback only
 PEOPLE = {  # who a test needs: (user, project) of the default seed
     "member": ("demo", "demo"),
     "reader": ("demo-reader", "demo"),
@@ -26,7 +27,7 @@ class Announced(Protocol):
 
 
 def announcement(cloud: Announced) -> dict[str, Any]:
-    """Sources that are not switched on are not listed; nor are people whose passwords are not the mock's public default."""
+    """Sources that are not switched on are not listed; nor is what has a password that is not a public default."""
     settings = cloud.settings
     control = f"{cloud.urls['keystone']}/_mockcloud"
     document = {
@@ -53,6 +54,9 @@ def _sources(settings: Settings, control: str) -> list[dict[str, Any]]:
     if connection := settings.osprofiler_connection_string:
         reachable = f"{control}/osprofiler" if connection == MEMORY else connection
         sources.append({"kind": "osprofiler", "connection_string": reachable, "hmac_key": settings.osprofiler_hmac_key})
+    scheme, _, rest = settings.bus_url.partition("://")
+    if rest.startswith(PUBLIC_BROKER_LOGIN):
+        sources.append({"kind": "amqp", "url": f"{scheme.replace('rabbit', 'amqp')}://{rest}"})
     return sources
 
 
