@@ -46,6 +46,7 @@ class Cloud:
             raise Broken("there are no credentials: give --os-cloud, OS_* variables, or --os-username and --os-password")
         self.member.token  # noqa: B018 - wrong credentials are told now, not by every check
         self.source_problems: dict[str, str] = {}
+        self.leftovers: list[str] = []  # what could not be taken away
         self.launcher = Launcher(self)
         self._kept: dict[str, Any] = {}
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
@@ -306,10 +307,10 @@ class Cloud:
 
     def close(self) -> list[str]:
         """Takes away what was made, unless it is to be kept; gives what stays behind."""
-        left = [] if self.options.keep else self.resources.delete_all()
+        self.leftovers += [] if self.options.keep else self.resources.delete_all()
         for source in self.__dict__.get("sources", ()):
             source.close()
-        return left
+        return self.leftovers
 
 
 def identity_url(options: Options) -> str:

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import tempfile
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,12 +17,11 @@ from typing import Any
 import pytest
 
 import specs
-from conformance.client import curl
+from conformance.asking import ask, ask_rows
 from conformance.cloud import Cloud
-from conformance.evidence import Fact, redact
-from conformance.judge import judge
+from conformance.evidence import redact
 from conformance.options import Options, UsageError
-from conformance.registry import Broken, Check, Excused, Result, Verdict, Violation
+from conformance.registry import Broken, Check, Result, Verdict
 
 RESULT = pytest.StashKey[Result]()
 CARRIED = "conformance"  # the attribute under which a test's report carries its result, from worker to controller
@@ -70,61 +68,21 @@ class Run:
     # one test
 
     def perform(self, check: Check, item: pytest.Item) -> Result:
-        """Runs a check, takes away what it made, and keeps the result with the test's report."""
-        result = Result(check.id, check.sentence, Verdict.PASS, check.level)
-        begun = time.monotonic()
+        """Asks one check and keeps the result with the test's report."""
         with self.room(check.alone):
-            try:
-                cloud = self.cloud
-            except Broken as error:
-                result.verdict, result.reason = Verdict.ERROR, str(error)
-            else:
-                self._ask(check, cloud, result)
-        result.seconds = round(time.monotonic() - begun, 3)
-        result.detail |= {"given": check.given, "when": check.when, "then": check.then, "evidence": check.evidence}
-        return self._keep(result, item)
-
-    def _ask(self, check: Check, cloud: Cloud, result: Result) -> None:
-        exchanges, mark = len(cloud.recorder.exchanges), len(cloud.resources.made)
-        facts: list[Fact] = []
-        try:
-            cloud.demand(check)
-            mark = len(cloud.resources.made)
-            check.run(cloud)
-        except Violation as violation:
-            result.verdict, result.expected, result.actual = Verdict.FAIL, violation.expected, violation.actual
-            facts = list(violation.facts)
-        except Excused as excuse:
-            result.verdict, result.reason = excuse.verdict, str(excuse)
-        except Exception as error:  # ours: never the cloud's fault, and never a traceback as the answer
-            result.verdict, result.reason = Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {error}"
-        finally:
-            self.leftovers += [] if self.options.keep else cloud.resources.delete_since(mark)
-        asked = [exchange.fact for exchange in cloud.recorder.exchanges[exchanges:] if exchange.fact.get("callee") != "identity"]
-        result.facts = [fact.to_dict() for fact in (facts or asked[-3:])]
-        result.curl = [curl(fact) for fact in (facts or asked[-1:]) if fact.kind == "http.client" and fact.source == "client"]
-        result.sources = sorted({fact["source"] for fact in result.facts}) or ["client"]
-
-    @cached_property
-    def rows(self) -> dict[str, Result]:
-        """The 28 verdicts on the golden launch."""
-        launch = self.cloud.golden
-        dialect = self.cloud.dialect
-        if not launch.server_id:
-            raise Broken(f"the launch was refused: {launch.boot}")
-        has = self.cloud.has_volumes
-        rows = judge(launch.evidence, launch.boot.fact, launch.server_id, dialect, volumes=bool(launch.volumes), volume_service=has)
-        return {row.id: row for row in rows}
+            if isinstance(self._made, Broken):
+                return self._keep(Result(check.id, check.sentence, Verdict.ERROR, check.level, reason=str(self._made)), item)
+            return self._keep(ask(check, self._made), item)
 
     def show_row(self, row: specs.Row, item: pytest.Item) -> Result:
-        try:
-            with self.room(alone=False):
-                result = self.rows[row.id]
-        except Excused as excuse:
-            result = Result(row.id, row.sentence, excuse.verdict, reason=str(excuse))
-        except Exception as error:
-            result = Result(row.id, row.sentence, Verdict.ERROR, reason=f"the suite itself failed: {type(error).__name__}: {error}")
-        return self._keep(result, item)
+        if isinstance(self._made, Broken):
+            return self._keep(Result(row.id, row.sentence, Verdict.ERROR, reason=str(self._made)), item)
+        return self._keep(self._rows[row.id], item)
+
+    @cached_property
+    def _rows(self) -> dict[str, Result]:
+        with self.room(alone=False):
+            return ask_rows(self.cloud)
 
     def _keep(self, result: Result, item: pytest.Item) -> Result:
         item.stash[RESULT] = result
@@ -161,7 +119,7 @@ class Run:
         """Cleans up; a worker sends what it knows of the cloud to the controller."""
         if "_made" in self.__dict__ and isinstance(self._made, Cloud):
             self.about = self._describe(self._made)
-            self.leftovers += self._made.close()
+            self.leftovers = self._made.close()
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output[CARRIED] = json.dumps({"about": self.about, "leftovers": self.leftovers}, default=str)

@@ -14,14 +14,17 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.registry import load_checks
+from conformance.asking import ask, ask_rows
+from conformance.cloud import Cloud
+from conformance.options import Options
+from conformance.registry import Broken, Verdict, load_checks
 from mockcloud.mutants import Mutant, load_mutants
 
 START = 30  # seconds for a cloud to be ready
@@ -90,30 +93,35 @@ def _is_installed() -> bool:
 
 
 def judge(mutant: Mutant, dialect: str, everything: bool) -> Outcome:
-    """Runs the named checks; with `everything`, or when those see nothing, the whole suite."""
+    """Asks the named checks; with `everything`, or when those see nothing, all of them and the 28 rows."""
     try:
         with running("--mutant", mutant.id, "--dialect", dialect) as url:
-            asked = [name for name in mutant.caught_by if name in load_checks()]
-            named = failed(run_suite(url, "--checks", *asked) if asked else {"steps": [], "checks": []})
+            named = ask_cloud(url, mutant.caught_by, rows=False)
             if named["fail"] and not everything:
                 return Outcome(mutant, dialect, "killed", tuple(named["fail"]))
-            found = failed(run_suite(url))
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
+            found = ask_cloud(url, load_checks(), rows=True)
+    except (RuntimeError, Broken) as error:
         return Outcome(mutant, dialect, "broken", note=str(error)[:300])
     if set(found["fail"]) & set(mutant.caught_by):
         return Outcome(mutant, dialect, "killed", tuple(found["fail"]))
     if found["fail"]:
         return Outcome(mutant, dialect, "killed by another", tuple(found["fail"]))
-    passed = set(mutant.caught_by) & set(found["pass"])
-    return Outcome(
-        mutant, dialect, "survived" if passed else "not detectable", note=f"errors: {', '.join(found['error'])}" if found["error"] else ""
-    )
+    asked = set(mutant.caught_by) & set(found["pass"])
+    note = f"errors: {', '.join(found['error'])}" if found["error"] else ""
+    return Outcome(mutant, dialect, "survived" if asked else "not detectable", note=note)
 
 
-def failed(tree: dict[str, Any]) -> dict[str, list[str]]:
-    verdicts: dict[str, list[str]] = {"fail": [], "pass": [], "error": []}
-    for result in [*tree["steps"], *tree["checks"]]:
-        verdicts.setdefault(result["verdict"], []).append(result["id"])
+def ask_cloud(url: str, wanted: Iterable[str], rows: bool) -> dict[str, list[str]]:
+    """Ids of checks and rows by their verdicts, without pytest around them."""
+    cloud = Cloud(Options(url=url, timeout=30.0))
+    checks = load_checks()
+    try:
+        results = [*(ask_rows(cloud).values() if rows else ()), *(ask(checks[name], cloud) for name in wanted if name in checks)]
+    finally:
+        cloud.close()
+    verdicts: dict[str, list[str]] = {verdict.value: [] for verdict in Verdict}
+    for result in results:
+        verdicts[result.verdict.value].append(result.id)
     return verdicts
 
 
