@@ -111,6 +111,13 @@ def judge(mutant: Mutant, dialect: str, everything: bool) -> Outcome:
     return Outcome(mutant, dialect, "survived" if asked else "not detectable", note=note)
 
 
+def healthy(dialect: str) -> list[str]:
+    """What fails on a cloud that is not mutated: a mutant is killed only by what passes there."""
+    with running("--dialect", dialect) as url:
+        found = ask_cloud(url, load_checks(), rows=True)
+    return found["fail"] + found["error"]
+
+
 def ask_cloud(url: str, wanted: Iterable[str], rows: bool) -> dict[str, list[str]]:
     """Ids of checks and rows by their verdicts, without pytest around them."""
     cloud = Cloud(Options(url=url, timeout=30.0))
@@ -138,6 +145,10 @@ def main() -> int:
         parser.error(f"there is no mutant {', '.join(unknown)}")
     wanted = [known[name] for name in options.mutants or known]
     jobs = [(m, d) for m in wanted for d in options.dialect or ("classic", "cells_v2") if d in m.dialects]
+    for dialect in {dialect for _, dialect in jobs}:
+        if wrong := healthy(dialect):
+            print(f"the unmutated cloud, {dialect}: {', '.join(wrong)} fail: no mutant can be judged by them")
+            return 2
     outcomes = []
     with ThreadPoolExecutor(options.jobs) as pool:
         for outcome in pool.map(lambda job: judge(*job, options.everything), jobs):
