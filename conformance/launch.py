@@ -42,7 +42,7 @@ class Launch:
     final: dict[str, Any] = field(default_factory=dict)  # the last view of the server
     ports: list[dict[str, Any]] = field(default_factory=list)
     actions: list[dict[str, Any]] = field(default_factory=list)  # with their events
-    volume_views: list[dict[str, Any]] = field(default_factory=list)
+    volume_views: list[dict[str, Any]] = field(default_factory=list)  # cinder's, looked at right after the end was seen
 
     @property
     def server_id(self) -> str:
@@ -164,7 +164,7 @@ class Launcher:
         while True:
             self._look(launch)
             if watch_volumes:
-                self._look_at_volumes(launch)
+                launch.volume_views = self._look_at_volumes(launch)
             if launch.status in ENDED or not launch.final:
                 break
             if time.monotonic() > deadline:
@@ -180,11 +180,14 @@ class Launcher:
         launch.final = server
         self._note(launch, "server", shown, {key: server[key] for key in VIEWED if key in server} | {"http_status": shown.status})
 
-    def _look_at_volumes(self, launch: Launch) -> None:
+    def _look_at_volumes(self, launch: Launch) -> list[dict[str, Any]]:
+        seen = []
         for volume_id in launch.volumes:
             shown = launch.person.get("volume", f"/volumes/{volume_id}")
             volume = shown.body.get("volume", {}) if shown.status == 200 else {}
+            seen.append(volume)
             self._note(launch, "volume", shown, {"id": volume_id, "status": volume.get("status"), "attachments": volume.get("attachments")})
+        return seen
 
     def _note(self, launch: Launch, what: str, shown: Exchange, attributes: dict[str, Any]) -> None:
         before = [fact for fact in launch.facts if fact.kind == "view" and fact.name == what]

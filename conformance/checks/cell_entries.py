@@ -6,9 +6,10 @@ import time
 from contextlib import ExitStack
 
 from conformance.cloud import Cloud
+from conformance.endings import must_leave_nothing
 from conformance.launch import EVENTS, new_global_id
 from conformance.machinery import deleted, patience, status_of, task_of, watch
-from conformance.mishaps import must_leave_nothing, volumes_for
+from conformance.mishaps import volumes_for
 from conformance.registry import Unsupported, check, require
 from conformance.traffic import comparable, traffic
 

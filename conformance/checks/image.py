@@ -7,18 +7,10 @@ from typing import Any
 
 from conformance.client import Exchange
 from conformance.cloud import Cloud
+from conformance.endings import must_fail, must_leave_nothing
 from conformance.evidence import Fact
 from conformance.launch import Launch
-from conformance.mishaps import (
-    calls_of,
-    held,
-    must_fail,
-    must_leave_nothing,
-    refuses_bad_tokens,
-    revoke,
-    validates_the_token,
-    volumes_for,
-)
+from conformance.mishaps import calls_of, held, refuses_bad_tokens, revoke, validates_the_token, volumes_for
 from conformance.registry import NotObservable, Unsupported, check, require
 from conformance.shared_launches import from_volume
 

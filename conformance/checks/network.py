@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from conformance.cloud import Cloud
+from conformance.endings import addresses, eventually, fixed, must_fail, must_leave_nothing, must_show_its_ports, port_is_free
 from conformance.launch import Launch
-from conformance.mishaps import (
-    eventually,
-    failing,
-    must_fail,
-    must_leave_nothing,
-    port_is_free,
-    refuses_bad_tokens,
-    validates_the_token,
-    volumes_for,
-)
+from conformance.mishaps import failing, refuses_bad_tokens, validates_the_token, volumes_for
 from conformance.registry import Broken, Unsupported, check, require
 from conformance.shared_launches import crowd
 
@@ -36,18 +28,6 @@ def own_network(cloud: Cloud, **subnet: Any) -> str:
 def ports(cloud: Cloud, **wanted: str) -> list[Json]:
     shown = cloud.member.get("network", "/ports", params=wanted)
     return list((shown.body or {}).get("ports", []))
-
-
-def fixed(port: Json) -> list[str]:
-    return [str(ip["ip_address"]) for ip in port["fixed_ips"]]
-
-
-def addresses(launch: Launch) -> list[Json]:
-    """What the server shows, floating ones left out."""
-    shown: Mapping[str, list[Json]] = launch.final.get("addresses") or {}
-    return [
-        {"network": name, **address} for name, of in shown.items() for address in of if address.get("OS-EXT-IPS:type", "fixed") == "fixed"
-    ]
 
 
 @check(
@@ -221,7 +201,7 @@ def neutron_validates(cloud: Cloud) -> None:
 def addresses_are_the_ports(cloud: Cloud) -> None:
     """A server shows exactly the addresses that its ports have."""
     launch = cloud.golden.must_be_active()
-    must_show_its_ports(launch, {port["network_id"]: _name(cloud, port["network_id"]) for port in launch.ports})
+    must_show_its_ports(launch)
     for port in launch.ports:
         for ip in port["fixed_ips"]:
             subnet = cloud.member.get("network", f"/subnets/{ip['subnet_id']}")
@@ -230,21 +210,6 @@ def addresses_are_the_ports(cloud: Cloud) -> None:
         others = [other for other in ports(cloud, network_id=port["network_id"]) if other["id"] != port["id"]]
         shared = {port["mac_address"], *fixed(port)} & {value for other in others for value in (other["mac_address"], *fixed(other))}
         require(not shared, "addresses that no other port has", shared, launch.boot.fact)
-
-
-def must_show_its_ports(launch: Launch, names: Mapping[str, str]) -> None:
-    """`names` of networks by id."""
-    wanted = sorted(
-        (names[port["network_id"]], address, ipaddress.ip_address(address).version, port["mac_address"])
-        for port in launch.ports
-        for address in fixed(port)
-    )
-    shown = sorted((a["network"], a["addr"], a["version"], a.get("OS-EXT-IPS-MAC:mac_addr")) for a in addresses(launch))
-    require(wanted and shown == wanted, f"addresses {wanted}", shown, *launch.views[-1:])
-
-
-def _name(cloud: Cloud, network_id: str) -> str:
-    return str(cloud.member.get("network", f"/networks/{network_id}").body["network"]["name"])
 
 
 def _inside(address: str, pools: Sequence[Json]) -> bool:
