@@ -13,10 +13,11 @@ import pytest
 READY = re.compile(r"^ready in [\d.]+ s: (http://\S+/v3)$")
 
 
-@pytest.fixture(scope="module", params=["single", "classic"])
+@pytest.fixture(scope="module", params=[("single", "classic"), ("classic", "cells_v2")], ids=["one-port-classic", "many-ports-cells_v2"])
 def identity_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """`mockcloud up` for one test module: where its keystone is. It must stop by itself, and without a complaint."""
-    command = [sys.executable, "-m", "mockcloud", "up", "--port", "0", "--ports", request.param]
+    ports, dialect = request.param
+    command = [sys.executable, "-m", "mockcloud", "up", "--port", "0", "--ports", ports, "--dialect", dialect]
     cloud = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert cloud.stdout is not None
     match = READY.match(cloud.stdout.readline().strip())

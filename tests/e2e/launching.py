@@ -11,6 +11,7 @@ from mockcloud.cinder.tables import volume_attachment, volumes
 from mockcloud.clients import Response
 from mockcloud.cloud import Cloud
 from mockcloud.neutron.tables import ipallocations, ports
+from mockcloud.nova.api_tables import build_requests
 from mockcloud.nova.tables import block_device_mapping, compute_nodes, instances
 from mockcloud.placement.tables import allocations, consumers
 from mockcloud.testing.client import Client
@@ -107,6 +108,7 @@ async def leftovers(cloud: Cloud) -> dict[str, list[Any]]:
     used = nodes.vcpus_used + nodes.running_vms + nodes.memory_mb_used - nodes.reserved_host_memory_mb
     return {
         "servers": nova.all(select(instances.c.uuid, instances.c.vm_state, instances.c.task_state).where(instances.c.deleted_at.is_(None))),
+        "requests": nova.all(select(build_requests.c.uuid)) if cloud.settings.dialect == "cells_v2" else [],
         "disks": nova.all(select(block_device_mapping.c.instance_uuid)),
         "usage": nova.all(select(nodes.host, used.label("used")).where(used > 0)),
         "ports": neutron.all(select(ports.c.id, ports.c.device_id).where(ports.c.device_owner.like("compute:%"))),

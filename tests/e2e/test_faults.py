@@ -9,6 +9,7 @@ import pytest
 from mockcloud.cloud import Cloud
 from mockcloud.faults import KINDS
 from mockcloud.testing.client import client
+from tests.conftest import MakeCloud
 from tests.e2e import launching
 
 pytestmark = pytest.mark.timeout(60)
@@ -71,3 +72,31 @@ async def test_a_service_that_never_validates_a_token_is_met_before_there_is_a_s
 @pytest.mark.parametrize("step", STEPS)
 async def test_no_other_kind_of_fault_leaves_anything_behind(cloud: Cloud, step: int, kind: str, when: str) -> None:
     await launch_and_clean(cloud, step, kind, when, seconds=0.05)
+
+
+# the same in the dialect cells_v2: each step and kind once, before or after the step by turns
+
+
+CELLS = "cells_v2"
+ONCE = [(step, kind, ("before", "after")[(step + number) % 2]) for step in STEPS for number, kind in enumerate(sorted(KINDS))]
+
+
+@pytest.mark.parametrize(("step", "kind", "when"), ONCE)
+async def test_in_cells_no_fault_at_any_step_leaves_anything_behind(make_cloud: MakeCloud, step: int, kind: str, when: str) -> None:
+    end = await launch_and_clean(await make_cloud(dialect=CELLS), step, kind, when, seconds=0.05)
+    assert end in ("ACTIVE", "ERROR", "refused")
+
+
+@pytest.mark.parametrize("step", [*range(9, 20), 21, 22, 24, 25, 27, 28])
+async def test_in_cells_a_step_that_always_fails_ends_in_error(make_cloud: MakeCloud, step: int) -> None:
+    assert await launch_and_clean(await make_cloud(dialect=CELLS), step, "fail", "before", count=None) == "ERROR"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+async def test_in_cells_a_conductor_that_fails_to_ask_the_scheduler_leaves_nothing_behind(
+    make_cloud: MakeCloud, kind: str, when: str
+) -> None:
+    """nova-api's cast to the conductor is step 8 too, so that this one needs the conductor's host."""
+    end = await launch_and_clean(await make_cloud(dialect=CELLS), 8, kind, when, seconds=0.05, host="controller")
+    assert end in ("ACTIVE", "ERROR")
