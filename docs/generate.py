@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import specs
-from mockcloud.evidence import EVIDENCE
+from conformance.sightings import RULES
 from mockcloud.signposts import Place, places
 
 ROOT = Path(__file__).parent.parent
@@ -27,11 +27,11 @@ def launch_page() -> str:
     lines = [
         "# The launch of a server, step by step",
         "",
-        "Written by `make docs` from `specs/launch.yaml`, the `step(n)` signposts of the code and the rules of `mockcloud/evidence/`.",
+        "Written by `make docs` from `specs/launch.yaml`, the `step(n)` signposts of the code and the rules of `conformance/sightings/`.",
         "`mockcloud steps` prints the same with line numbers; `mockcloud demo` shows it happening.",
         "",
-        "A signpost is for readers, and the place where faults are injected. It records nothing: the evidence of a step is what the HTTP,",
-        "bus, database and driver seams recorded by themselves.",
+        "A signpost is for readers, and the place where faults are injected. It records nothing. The last column says what the conformance",
+        "suite accepts as having seen a step, whichever source shows it.",
     ]
     for dialect in specs.DIALECTS:
         lines += ["", f"## {TITLES[dialect]}", "", *_launch_table(dialect)]
@@ -49,7 +49,7 @@ def _launch_table(dialect: str) -> Iterator[str]:
         marked = "<br>".join(_link(place) for place in where.get(row.n, ())) or "not marked"
         for part in row.parts:
             yield f"| {part.id[1:]} | {part.actor} → {part.callee} | {part.via} | {part.sentence} | {', '.join(part.after)} | | |"
-        evidence = EVIDENCE[dialect][row.n]
+        evidence = "<br>".join(rule.text for rule in RULES[dialect].get(row.id, ()))
         yield f"| {row.n} | {row.actor} → {row.callee} | {row.via} | {row.sentence} | {', '.join(row.after)} | {marked} | {evidence} |"
 
 

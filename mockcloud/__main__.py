@@ -12,6 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -161,10 +162,10 @@ def _ready_lines(identity: str) -> str:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    try:
-        from mockcloud.demo import run
-    except ModuleNotFoundError as error:
-        raise Usage(f"the demo drives the cloud with openstacksdk: pip install 'mockcloud[demo]' ({error})") from error
+    from mockcloud.demo import run
+
+    if find_spec("keystoneauth1") is None:
+        raise Usage("the demo asks the cloud by the conformance suite, which needs more: pip install 'mockcloud[conformance]'")
     options.port = 0 if options.port is None else options.port
     return run(_settings(options))
 
