@@ -42,11 +42,13 @@ def scheduler_is_asked(cloud: Cloud) -> None:
 
 
 @check(
-    "S08.C2", "Q", given="a boot", when="the message to the scheduler is looked at", then="it has a message id and a reply queue",
-    needs=("rpc.publish",),
+    "S08.C2", "Q", given="a boot", when="the message to the scheduler is looked at", needs=("rpc.publish",),
+    then="it has a message id and a reply queue; nova-api's to the conductor (cells_v2) has none",
 )  # fmt: skip
 def scheduler_is_called(cloud: Cloud) -> None:
-    """The scheduler is called, not told: the request wants an answer."""
+    """The scheduler is called, not told: the request wants an answer. The conductor, where it stands between, is told."""
+    for message in traffic(cloud).conductor_requests:
+        require(must_be_seen_as(message, call=False), f"{message.name} is a cast", "a call", message)
     for message in traffic(cloud).scheduler_requests:
         require(must_be_seen_as(message, call=True), f"{message.name} is a call", "a cast", message)
         if "reply_q" in message.attributes:
