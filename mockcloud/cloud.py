@@ -183,12 +183,12 @@ class Cloud:
         from mockcloud.conductor.manager import ConductorManager
         from mockcloud.scheduler.manager import SchedulerManager
 
-        db = self.services["nova"].db
+        db, started = self.services["nova"].db, self.clock.now()
         module, _, class_name = DRIVERS[self.settings.driver].partition(":")
         driver_class = getattr(importlib.import_module(module), class_name)
 
         def conductor() -> Any:
-            return ConductorManager(self.component("nova-conductor", "controller"), db)
+            return ConductorManager(self.component("nova-conductor", "controller"), db, started)
 
         def scheduler() -> Any:
             return SchedulerManager(self.component("nova-scheduler", "controller"), db)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Row, Transaction
@@ -58,6 +58,25 @@ def bury(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str
     if event_id is not None:
         finish_event(tx, now, event_id, str(error) or type(error).__name__)
     return True
+
+
+def asked_before(tx: Transaction, when: datetime) -> list[str]:
+    """Servers that were asked for before then and that no compute has: without a cell, or not yet taken up."""
+    here = instances.c
+    idle = select(here.uuid).where(here.created_at < when, here.vm_state == "building", here.deleted_at.is_(None))
+    found = tx.all(idle.where(or_(here.host.is_(None), here.task_state == "scheduling")))
+    if tx.knows(build_requests):
+        found += tx.all(select(build_requests.c.uuid).where(build_requests.c.created_at < when))
+    return [row["uuid"] for row in found]
+
+
+def end(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str, error: Exception) -> None:
+    """Such a server fails."""
+    request = tx.one(select(build_requests).where(build_requests.c.uuid == instance_uuid)) if tx.knows(build_requests) else None
+    if request is not None:
+        _write(tx, now, ctx, request, CELL0)
+    tx.execute(update(instances).where(alive(instance_uuid), instances.c.vm_state == "building").values(**NOWHERE, updated_at=now))
+    explain(tx, now, instance_uuid, error)
 
 
 def explain(tx: Transaction, now: datetime, instance_uuid: str, error: Exception) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from mockcloud.bus.base import Incoming
 from mockcloud.component import Component
 from mockcloud.conductor import instances, other_rows
 from mockcloud.conductor.errors import RequestLost
+from mockcloud.conductor.lost_builds import LostBuilds
 from mockcloud.conductor.objects import Objects
 from mockcloud.conductor.task import ComputeTask
 from mockcloud.context import RequestContext
@@ -23,10 +25,10 @@ ANY = "any"  # stands for an expectation that was not sent: null means that ther
 class ConductorManager:
     """The endpoint of topic `conductor` (docs/rpc.md has the contract): classic's methods here, those of cells_v2 beside it.
 
-    `tasks` run beside it.
+    `tasks` run beside it. `started` is when the process began: what servers were asked for before, nobody builds any more.
     """
 
-    def __init__(self, component: Component, db: Database) -> None:
+    def __init__(self, component: Component, db: Database, started: datetime | None = None) -> None:
         self._component, self._db, self._clock = component, db, component.clock
         # what a compute saves is told in its name, and from here
         self._notifier = ServerNotifier(component.bus, component.clock, component.settings, "compute", component.host)
@@ -36,6 +38,8 @@ class ConductorManager:
         self.object_action = objects.object_action
         self.object_class_action_versions = objects.object_class_action_versions
         self.tasks: list[Callable[[], Awaitable[None]]] = [self._report_state]
+        if started is not None:
+            self.tasks.append(LostBuilds(component, db, started).fail)
 
     # servers
 

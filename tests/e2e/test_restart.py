@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from mockcloud.cloud import Cloud
 from mockcloud.testing.client import Client, client
+from specs import DIALECTS
 from tests.e2e import launching
 
 MakeCloud = Callable[..., Awaitable[Cloud]]
@@ -32,14 +34,15 @@ async def _act(cloud: Cloud, member: Client, server: str, *actions: str) -> dict
 async def _again(make_cloud: MakeCloud, cloud: Cloud, folder: Path, member: Client) -> tuple[Cloud, Client]:
     """The cloud after a restart, and its member with the token of before."""
     await cloud.stop()
-    after = await make_cloud(state_dir=str(folder))
+    after = await make_cloud(state_dir=str(folder), dialect=cloud.settings.dialect)
     same = client(after, "member")
     same.token = member.token
     return after, same
 
 
-async def test_a_server_with_its_port_and_volume_outlives_the_process(make_cloud: MakeCloud, tmp_path: Path) -> None:
-    before = await make_cloud(state_dir=str(tmp_path))
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_server_with_its_port_and_volume_outlives_the_process(make_cloud: MakeCloud, tmp_path: Path, dialect: str) -> None:
+    before = await make_cloud(state_dir=str(tmp_path), dialect=dialect)
     member = client(before, "member")
     given = await launching.prepare(before, member)
     made = await launching.boot(member, given, given.volume_ids[0])
@@ -89,5 +92,29 @@ async def test_a_server_in_any_state_goes_on_from_there(
     after, member = await _again(make_cloud, cloud, tmp_path, member)
     assert (await launching.settled(after, member, server))["status"] == status
     assert (await _act(after, member, server, *then))["status"] == "ACTIVE"
+    await launching.delete(after, member, server)
+    await launching.nothing_left(after)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "step"), [("classic", 9), ("classic", 13), *(("cells_v2", step) for step in (8, 9, 10, 11, 12, 13, 14, 19, 22, 25, 28))]
+)
+async def test_a_build_that_was_cut_off_ends_in_error_and_leaves_nothing(
+    make_cloud: MakeCloud, tmp_path: Path, dialect: str, step: int
+) -> None:
+    """The messages within the process died with it."""
+    cloud = await make_cloud(state_dir=str(tmp_path), dialect=dialect)
+    member = client(cloud, "member")
+    given = await launching.prepare(cloud, member)
+    cloud.faults.add(step, "delay", "before", seconds=30)
+    post = asyncio.ensure_future(launching.boot(member, given, given.volume_ids[0]))
+    while cloud.faults.armed:
+        await cloud.clock.sleep(0.01)
+    (server,) = await launching.server_ids(client(cloud, "admin"))
+    after, member = await _again(make_cloud, cloud, tmp_path, member)
+    post.cancel()
+    await asyncio.gather(post, return_exceptions=True)
+    shown = await launching.settled(after, member, server)
+    assert (shown["status"], shown["fault"]["code"], shown["hostId"]) == ("ERROR", 500, "")
     await launching.delete(after, member, server)
     await launching.nothing_left(after)
