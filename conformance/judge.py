@@ -80,8 +80,9 @@ def _in_order(after: dict[str, tuple[str, ...]]) -> Iterator[str]:
 
 
 def _pick(candidates: list[Sighting], before: list[Sighting]) -> Sighting:
-    """The first direct one that may have come after its predecessors; else the first there is."""
-    ranked = sorted(candidates, key=lambda s: (not s.direct, s.high if s.high < math.inf else 0.0))
+    """Of the best witnesses, the first that may have come after its predecessors; else the first there is."""
+    best = min(s.worth for s in candidates)
+    ranked = sorted((s for s in candidates if s.worth == best), key=lambda s: s.high if s.high < math.inf else 0.0)
     return next((s for s in ranked if not any(p.certainly_after(s) for p in before)), ranked[0])
 
 

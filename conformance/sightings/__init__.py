@@ -36,6 +36,11 @@ class Sighting:
     def source(self) -> str:
         return self.fact.source
 
+    @property
+    def worth(self) -> tuple[bool, bool]:
+        """Less is better: the effect itself, and the moment itself."""
+        return not self.direct, self.low != self.high
+
     def certainly_after(self, other: Sighting) -> bool:
         """Whether it cannot be that this came first. Never so across clocks."""
         return self.clock == other.clock and self.low > other.high
@@ -58,7 +63,8 @@ class Scan:
     """One launch as one source shows it, and what was found of it so far: rules of later steps build on earlier ones."""
 
     def __init__(self, evidence: Evidence, source: str, dialect: str, server_id: str, boot: Fact) -> None:
-        self.evidence = Evidence([f for f in evidence.facts if f.source == source], evidence.complete, evidence.token_cache_time)
+        facts = [f for f in evidence.facts if f.source == source and _belongs(f, boot)]
+        self.evidence = Evidence(facts, evidence.complete, evidence.token_cache_time)
         self.source, self.dialect, self.server_id, self.boot = source, dialect, server_id, boot
         self.found: dict[str, Sighting] = {}
         self._served: Fact | None = None
@@ -87,6 +93,11 @@ class Scan:
     def beneath(self, kind: str, ancestor: Fact | None, **wanted: Any) -> Iterator[Fact]:
         if ancestor is not None:
             yield from (fact for fact in self.those(kind, **wanted) if self.evidence.within(fact, ancestor))
+
+
+def _belongs(fact: Fact, boot: Fact) -> bool:
+    """Whether it may be of this launch: other requests send messages about the server, too."""
+    return not (fact.kind.startswith("rpc.") and boot.request_ids and fact.request_ids) or bool(fact.request_ids & boot.request_ids)
 
 
 def makes_servers(fact: Fact) -> bool:
@@ -135,6 +146,16 @@ def begun(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
 def ended(event: str, fact: Fact, seen: str, direct: bool = True) -> Iterator[Sighting]:
     if fact.end is not None:
         yield Sighting(event, fact, fact.end, fact.end, seen, direct)
+
+
+def by_then(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
+    """It had happened when the fact began: somebody who could not have known it before says so."""
+    return Sighting(event, fact, -math.inf, fact.start, seen, direct)
+
+
+def since_then(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
+    """It was still to come when the fact began."""
+    return Sighting(event, fact, fact.start, math.inf, seen, direct)
 
 
 def some_time(event: str, fact: Fact, seen: str, direct: bool = False) -> Sighting:

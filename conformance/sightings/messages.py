@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.evidence import Fact
-from conformance.sightings import LAUNCH_METHODS, Contradiction, Found, Scan, begun, is_call, routing_key, sees
+from conformance.sightings import LAUNCH_METHODS, Contradiction, Found, Scan, begun, by_then, is_call, routing_key, sees, since_then
 
 CLASSIC, CELLS = ("classic",), ("cells_v2",)
 FIRST_CALLS = {"classic": ("instance_get_by_uuid",), "cells_v2": ("object_class_action_versions",)}
@@ -97,7 +97,7 @@ def scheduler_started(scan: Scan, event: str) -> Iterator[Found]:
     for fact in scan.those(
         "notification", name=lambda name: name in ("scheduler.run_instance.start", "scheduler.select_destinations.start")
     ):
-        yield begun(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
+        yield by_then(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
 
 
 @sees("S10", dialects=CLASSIC)
@@ -165,7 +165,7 @@ def choice_announced(scan: Scan, event: str) -> Iterator[Found]:
     for fact in scan.those(
         "notification", name=lambda name: name in ("scheduler.run_instance.scheduled", "scheduler.select_destinations.end")
     ):
-        yield begun(event, fact, fact.name, direct=False)
+        yield since_then(event, fact, fact.name, direct=False)
 
 
 @sees("S12a", dialects=CELLS)
@@ -199,10 +199,10 @@ def compute_cast(scan: Scan, event: str) -> Iterator[Found]:
 def build_announced(scan: Scan, event: str) -> Iterator[Found]:
     """Notification or log: the compute says that it starts the build."""
     for fact in scan.those("notification", name=lambda name: name in ("compute.instance.create.start", "instance.create.start")):
-        yield begun(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
+        yield by_then(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
     for fact in scan.those("log", actor="nova-compute"):
         if "Starting instance" in str(fact.get("message", "")):
-            yield begun(event, fact, "Starting instance...")
+            yield by_then(event, fact, "Starting instance...")
 
 
 @sees("S14", once=True)
@@ -275,5 +275,5 @@ def answered(scan: Scan, event: str) -> Iterator[Found]:
         return
     for fact in scan.those("rpc.publish"):
         if fact.start > call.high and routing_key(fact) == "conductor" and fact.actor in ("", "nova-compute") and is_call(fact):
-            yield begun(event, fact, f"the compute's next call, {fact.name}", direct=False)
+            yield by_then(event, fact, f"the compute's next call, {fact.name}", direct=False)
             return

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from conformance.evidence import Fact
-from conformance.sightings import Found, Scan, begun, ended, sees
+from conformance.sightings import Found, Scan, begun, by_then, ended, sees, since_then, some_time
 
 SERVICE = {"S19": "glance", "S22": "neutron", "S25": "cinder"}
 SEEN_FROM = {"nova-api": ("S19a", "S22a", "S25a"), "nova-compute": ("S19", "S22", "S25")}
@@ -83,7 +83,8 @@ def received(scan: Scan, event: str) -> Iterator[Found]:
 def image_sent(scan: Scan, event: str) -> Iterator[Found]:
     """Notification: glance has sent the image's data."""
     for fact in scan.those("notification", name="image.send"):
-        yield begun(event, fact, f"image.send by {fact.get('publisher_id', '?')}")
+        what = f"image.send by {fact.get('publisher_id', '?')}"
+        yield by_then(event, fact, what) if event == "S19" else some_time(event, fact, what, direct=True)
 
 
 @sees("S22", "S24")
@@ -92,7 +93,7 @@ def port_announced(scan: Scan, event: str) -> Iterator[Found]:
     wanted = {"S22": ("port.create.start", "port.create.end", "port.update.start"), "S24": ("port.update.end",)}[event]
     for fact in scan.those("notification", name=lambda name: name in wanted):
         if scan.server_id in fact.server_ids:
-            yield begun(event, fact, fact.name)
+            yield by_then(event, fact, fact.name) if event == "S22" else since_then(event, fact, fact.name)
             return
 
 
@@ -100,7 +101,7 @@ def port_announced(scan: Scan, event: str) -> Iterator[Found]:
 def attach_announced(scan: Scan, event: str) -> Iterator[Found]:
     """Notification: cinder begins and ends the attachment."""
     for fact in scan.those("notification", name={"S25": "volume.attach.start", "S27": "volume.attach.end"}[event]):
-        yield begun(event, fact, fact.name)
+        yield by_then(event, fact, fact.name) if event == "S25" else some_time(event, fact, fact.name, direct=True)
         return
 
 
@@ -116,7 +117,7 @@ def spawned(scan: Scan, event: str) -> Iterator[Found]:
 def build_ended(scan: Scan, event: str) -> Iterator[Found]:
     """Notification, log or trace: the compute says that the guest runs."""
     for fact in scan.those("notification", name=lambda name: name in ("compute.instance.create.end", "instance.create.end")):
-        yield begun(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
+        yield by_then(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
     for fact in scan.those("log", actor="nova-compute"):
         if "to spawn the instance on the hypervisor" in str(fact.get("message", "")):
-            yield begun(event, fact, str(fact.get("message"))[:120])
+            yield by_then(event, fact, str(fact.get("message"))[:120])

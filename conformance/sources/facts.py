@@ -24,7 +24,7 @@ class FactsSource:
     name = "facts"
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:
-        self._url = str(where.get("url") or where.get("where") or "")
+        self._url = str(where.get("where") or where.get("url") or "")
         self._http = requests.Session()
         self._http.trust_env = False
         self.shows = KINDS
