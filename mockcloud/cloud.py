@@ -172,8 +172,9 @@ class Cloud:
         for service in self.services.values():
             for topic, server, endpoint in service.endpoints:
                 workers[f"{topic}@{server}"] = Worker(topic, server, lambda e=endpoint: e, self.bus, self.clock)  # type: ignore[misc]
-            for number, task in enumerate(service.tasks):
-                workers[f"{service.name}-task{number}"] = Worker("", service.name, lambda t=task: _Tasks(t), self.bus, self.clock)  # type: ignore[misc]
+            tasks = {f"{service.name}-task{number}": task for number, task in enumerate(service.tasks)} | service.agents
+            for name, task in tasks.items():
+                workers[name] = Worker("", service.name, lambda t=task: _Tasks(t), self.bus, self.clock)  # type: ignore[misc]
         if "nova" in self.services:
             workers |= self._nova_workers()
         return workers

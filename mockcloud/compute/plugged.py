@@ -33,10 +33,15 @@ class PluggedInterfaces:
         """Raises VirtualInterfaceCreateException when not all of them are plugged in time. 0 seconds: nobody waits."""
         if not seconds:
             return
+        heard, news = self._heard[server_id], self._news[server_id]
+        in_time = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
-            async with asyncio.timeout(seconds / self._clock.speed):
-                while not self._heard[server_id].issuperset(ports):
-                    self._news[server_id].clear()
-                    await self._news[server_id].wait()
-        except TimeoutError:
-            raise VirtualInterfaceCreateException from None
+            while not heard.issuperset(ports):
+                news.clear()
+                told = asyncio.ensure_future(news.wait())
+                await asyncio.wait([in_time, told], return_when=asyncio.FIRST_COMPLETED)
+                told.cancel()
+                if in_time.done() and not heard.issuperset(ports):
+                    raise VirtualInterfaceCreateException
+        finally:
+            in_time.cancel()

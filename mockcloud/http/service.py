@@ -80,6 +80,7 @@ class Service:
     parts: dict[type, Any] = field(default_factory=dict)
     endpoints: list[Endpoint] = field(default_factory=list)  # served on the bus
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)  # run for as long as the cloud lives
+    agents: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)  # the same, as workers of these names
     closing: list[Callable[[], None]] = field(default_factory=list)  # run when the cloud has stopped
     authenticate: Callable[[Service, str], dict[str, Any] | None] | None = None  # keystone alone knows what is in a token
     database: Database | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+import asyncio
+
+from sqlalchemy import select, update
 
 from mockcloud.db.engine import Row
 from mockcloud.http.service import Service
@@ -13,6 +15,19 @@ from mockcloud.neutron.tables import ports
 class Agent:
     def __init__(self, service: Service, notifier: Notifier) -> None:
         self._service, self._notifier = service, notifier
+        self._up = True
+
+    async def run(self) -> None:
+        """As long as this lasts ports are wired; when it begins, those that were bound before it."""
+        self._up = True
+        with self._service.db.transaction() as tx:
+            bound = tx.all(select(ports).where(ports.c.binding_vif_type == "ovs", ports.c.device_id != "", ports.c.status == "DOWN"))
+        try:
+            for port in bound:
+                await self._wire(port)
+            await asyncio.Event().wait()
+        finally:
+            self._up = False
 
     def changed(self, old: Row | None, new: Row | None) -> None:
         """After the commit that made (`old` is None), changed or deleted (`new` is None) a port."""
@@ -20,7 +35,7 @@ class Agent:
             if old is not None and is_server_port(old):
                 self._notifier.queue(event("network-vif-deleted", old))
             return
-        if new["binding_vif_type"] == "ovs" and new["device_id"] and new["status"] == "DOWN":
+        if new["binding_vif_type"] == "ovs" and new["device_id"] and new["status"] == "DOWN" and self._up:
             self._service.runtime.spawn(self._wire(new))  # before the notifier wakes: what comes of one change is told together
         if old is not None and is_server_port(new):
             self._notifier.queue(event("network-changed", new))

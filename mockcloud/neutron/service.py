@@ -36,7 +36,8 @@ def build(runtime: Runtime) -> Service:
     ]  # fmt: skip
     service = Service("neutron", runtime, modules, metadata)
     service.parts[Notifier] = Notifier(service)
-    service.parts[Agent] = Agent(service, service.part(Notifier))
+    service.parts[Agent] = agent = Agent(service, service.part(Notifier))
+    service.agents["neutron-ovs-agent"] = agent.run
     return service
 
 

@@ -73,6 +73,20 @@ async def test_a_bound_server_port_becomes_active_and_nova_learns_it(told: Nova,
     assert plugged == {"name": "network-vif-plugged", "server_uuid": SERVER, "tag": port["id"], "status": "completed"}
 
 
+async def test_an_agent_that_is_down_wires_nothing_until_it_is_up_again(told: Nova, member: Neutron, nova: Neutron) -> None:
+    agent = nova.cloud.workers["neutron-ovs-agent"]
+    await agent.kill()
+    network = await member.network()
+    port = await nova.port(network["id"], project_id=member.project_id, **BOUND)
+    await quiet(nova)
+    assert (await member.show("port", port["id"]))["status"] == "DOWN"
+    assert told.events == []
+    await agent.start()
+    await settled(member, port["id"], "ACTIVE")
+    await quiet(nova)
+    assert told.events == ["network-vif-plugged"]
+
+
 async def test_unbinding_and_deleting_are_told_too(told: Nova, member: Neutron, nova: Neutron) -> None:
     network = await member.network()
     port = await nova.port(network["id"], project_id=member.project_id, **BOUND)
