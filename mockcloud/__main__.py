@@ -90,6 +90,7 @@ def _cloud_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-cache", dest="token_cache_time", type=int, metavar="S", help="seconds a service trusts a token (0)")
     parser.add_argument("--spawn-seconds", type=float, metavar="S", help="how long a guest takes to start (0)")
     parser.add_argument("--clock-speed", type=float, metavar="X", help="virtual seconds in a real one (1)")
+    parser.add_argument("--log-dir", metavar="DIR", help="write a log file of each service there")
     parser.add_argument(
         "--osprofiler", dest="osprofiler_connection_string", metavar="URL", help="write points of traces there: redis://… or memory://"
     )
@@ -99,7 +100,7 @@ def _cloud_options(parser: argparse.ArgumentParser) -> None:
 
 CLOUD_OPTIONS = (
     "host", "port", "ports", "hosts", "dialect", "driver", "bus_url", "state_dir", "seed_file", "seed", "policy_dir", "token_cache_time",
-    "spawn_seconds", "clock_speed", "osprofiler_connection_string", "control_from_anywhere",
+    "spawn_seconds", "clock_speed", "osprofiler_connection_string", "log_dir", "control_from_anywhere",
 )  # fmt: skip
 
 

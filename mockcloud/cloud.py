@@ -30,6 +30,7 @@ from mockcloud.http.service import Runtime, Service, Violation
 from mockcloud.profiling.drivers import Drivers
 from mockcloud.profiling.profiler import Profiler
 from mockcloud.seed import load_seed
+from mockcloud.service_logs.files import ServiceLogs
 from mockcloud.settings import Settings, SettingsError
 from mockcloud.state import StateDirectory
 from mockcloud.trace import Recorder
@@ -82,6 +83,7 @@ class Cloud:
             self.id_for, self._database,
         )  # fmt: skip
         self.profiler = self._make_profiler()
+        self.logs = ServiceLogs(settings.log_dir, self.recorder) if settings.log_dir else None
         self._databases: list[Database] = []
         if self._state is not None:
             self._state.open(settings.seed)
@@ -231,6 +233,9 @@ class Cloud:
             self.recorder.listeners.remove(self.profiler.ended)
             self.profiler.close()
             self.profiler = None
+        if self.logs is not None:
+            self.logs.close()
+            self.logs = None
         for service in self.services.values():
             for close in service.closing:
                 close()

@@ -67,6 +67,7 @@ class Settings:
     # osprofiler
     osprofiler_connection_string: str = ""  # redis://…, memory://, …; empty: no request is profiled
     osprofiler_hmac_key: str = "SECRET_KEY"  # of who may have requests profiled; several are separated by commas
+    log_dir: str = ""  # a log file of each service there; empty: none
     # compute and scheduling
     max_attempts: int = 3
     spawn_seconds: float = 0.0

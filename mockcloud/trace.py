@@ -73,7 +73,9 @@ class Recorder:
     def __init__(self, kept: int = 50_000) -> None:
         self._facts: deque[Fact] = deque(maxlen=kept)
         self._ids = itertools.count(1)
+        self.beginnings: list[Callable[[Fact], None]] = []  # told when a fact begins
         self.listeners: list[Callable[[Fact], None]] = []  # told when a fact ends
+        self.notes: list[Callable[[Fact], None]] = []  # told what a service notes of itself: it is no fact, and is not kept
         self.new_point: Callable[[Fact], str] = lambda fact: ""  # the id of what a fact of a profiled request is in its trace
 
     def start(self, kind: str, name: str, scope: Scope, attributes: dict[str, Any]) -> Fact:
@@ -94,6 +96,8 @@ class Recorder:
             fact.trace = scope.trace
             fact.point = self.new_point(fact)
         self._facts.append(fact)
+        for listener in self.beginnings:
+            listener(fact)
         return fact
 
     def finish(self, fact: Fact) -> None:
@@ -209,6 +213,22 @@ class span:
 def record_driver_call(name: str, **attributes: Any) -> span:
     """The driver seam: wrap every call to the hypervisor driver in it."""
     return span("driver", name, **attributes)
+
+
+def noting() -> bool:
+    """Whether anybody reads notes: what is expensive to say need not be said then."""
+    scope = _scope.get()
+    return scope is not None and bool(scope.recorder.notes)
+
+
+def note(name: str, **attributes: Any) -> None:
+    """What a service decides inside itself: for its log, not for evidence."""
+    scope = _scope.get()
+    if scope is not None:
+        for listener in scope.recorder.notes:
+            ids = (scope.request_id, scope.global_request_id)
+            now = time.time()
+            listener(Fact(0, scope.parent, "note", scope.service, scope.host, name, now, *ids, now, attributes))
 
 
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|TABLE|JOIN)\s+(?:\"?(\w+)\"?\.)?\"?(\w+)", re.IGNORECASE)

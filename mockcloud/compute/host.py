@@ -21,6 +21,7 @@ from mockcloud.compute.usage import Share, Tracker, inventories, share
 from mockcloud.compute.volume import Volumes
 from mockcloud.context import RequestContext, service_context
 from mockcloud.notifications.servers import ServerNotifier
+from mockcloud.trace import note
 from mockcloud.turns import Turns
 
 LOG = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ class Host:
         """Raises ComputeResourcesUnavailable."""
         wanted = share(instance["flavor"], not instance["image_ref"])
         self.usage.claim(instance["uuid"], wanted)
+        note("claimed", instance_uuid=instance["uuid"], node=self.node)
         return wanted
 
     async def report_usage(self, ctx: RequestContext) -> None:

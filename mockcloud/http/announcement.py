@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Protocol
 
 from mockcloud.profiling.drivers import MEMORY
@@ -57,6 +58,8 @@ def _sources(settings: Settings, control: str) -> list[dict[str, Any]]:
     scheme, _, rest = settings.bus_url.partition("://")
     if rest.startswith(PUBLIC_BROKER_LOGIN):
         sources.append({"kind": "amqp", "url": f"{scheme.replace('rabbit', 'amqp')}://{rest}"})
+    if settings.log_dir:
+        sources.append({"kind": "logs", "path": str(Path(settings.log_dir).resolve())})
     return sources
 
 

@@ -44,7 +44,7 @@ from mockcloud.http.service import Service, Violation
 from mockcloud.http.validation import Contract, Invalid
 from mockcloud.profiling.headers import read_headers
 from mockcloud.trace import Fact, Scope, Trace, current_scope, fingerprint, span
-from specs import Operation, Version, document, operations
+from specs import Operation, Version, document, operations, text_version
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +172,9 @@ class Binding(BaseRoute):
                 answer.headers["WWW-Authenticate"] = f'Keystone uri="{self.service.url}/v3"'
         if fact is not None:
             fact.attributes["status"] = answer.status
+            fact.attributes["length"] = int(answer.headers.get("Content-Length") or len(answer.body))
+            if incoming.version is not None:
+                fact.attributes["microversion"] = text_version(incoming.version)
             if "X-Subject-Token" in answer.headers:
                 fact.attributes["issued_token"] = fingerprint(answer.headers["X-Subject-Token"])
         return answer

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from mockcloud.scheduler.resources import amounts, candidates_query
 from mockcloud.scheduler.spec import RequestSpec
 from mockcloud.scheduler.weights import in_order_of_choice, weigh
 from mockcloud.settings import Settings
+from mockcloud.trace import note, noting
 
 LOG = logging.getLogger(__name__)
 
@@ -103,6 +105,7 @@ class Selector:
         for host in best:
             if host.fits(wanted) and await self._claim(ctx, spec, host, reserved):
                 host.take(spec, wanted)
+                note("selected", instance_uuid=spec.instance_uuid, host=host.host, node=host.node)
                 return host
             rejections.append(Rejection(host.host, "placement", "its room was taken meanwhile"))
         return rejections
@@ -111,6 +114,9 @@ class Selector:
         passed, rejections = apply(self._filters, hosts, spec, self._settings)
         weighed = in_order_of_choice(weigh(passed, spec, self._settings), self._settings, self._rng)
         LOG.debug("weighed %s", [(one.host.host, round(one.weight, 3)) for one in weighed[:10]])
+        if noting():
+            note("filtered", begun_with=len(hosts), left=_left(len(hosts), self._filters, rejections))
+            note("weighed", hosts=[(one.host.host, one.host.node, one.weight) for one in weighed])
         return [one.host for one in weighed], rejections
 
     async def _claim(self, ctx: RequestContext, spec: RequestSpec, host: HostState, reserved: Mapping[str, Any] | None) -> bool:
@@ -119,6 +125,19 @@ class Selector:
         if reserved is None:
             return await self._claims.claim(ctx, spec.instance_uuid, allocations, *who)
         return await self._claims.replace(ctx, spec.instance_uuid, together(reserved, allocations), *who)
+
+
+def _left(hosts: int, filters: Iterable[str], rejections: list[Rejection]) -> dict[str, int]:
+    """How many hosts each filter has left over, up to the first that leaves none. What no filter rejected is not among them."""
+    by_filter = Counter(rejection.filter for rejection in rejections)
+    left = hosts - sum(count for name, count in by_filter.items() if name not in set(filters))
+    found: dict[str, int] = {}
+    for name in filters:
+        left -= by_filter[name]
+        found[name] = left
+        if not left:
+            break
+    return found
 
 
 def together(*parts: Mapping[str, Any]) -> dict[str, Any]:

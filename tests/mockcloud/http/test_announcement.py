@@ -82,6 +82,20 @@ async def test_only_what_is_switched_on_is_listed(make_cloud):
     assert {source["kind"]: source.get("formats") for source in talking["sources"]} == {"facts": None, "notifications": ["versioned"]}
 
 
+async def test_logs_and_traces_are_listed_with_what_reads_them(make_cloud, tmp_path):
+    cloud = await make_cloud(("keystone",), log_dir=str(tmp_path), osprofiler_connection_string="memory://", osprofiler_hmac_key="k")
+    sources = {source.pop("kind"): source for source in (await shown(cloud))["sources"]}
+    assert sources["logs"] == {"path": str(tmp_path)}
+    address = sources["osprofiler"]["connection_string"]
+    assert sources["osprofiler"]["hmac_key"] == "k"
+    async with looker(cloud) as http:
+        assert (await http.get(f"{address.removeprefix(cloud.urls['keystone'])}/some-trace")).json()["children"] == []
+    elsewhere = await make_cloud(("keystone",), osprofiler_connection_string="redis://127.0.0.1:1")
+    assert {"kind": "osprofiler", "connection_string": "redis://127.0.0.1:1", "hmac_key": "SECRET_KEY"} in (await shown(elsewhere))[
+        "sources"
+    ]
+
+
 @pytest.mark.parametrize("address", ADDRESSES)
 async def test_it_is_for_loopback_as_all_that_it_points_to(cloud, address):
     async with looker(cloud, "192.0.2.7") as http:
