@@ -18,7 +18,7 @@ from mockcloud.nova import views
 Json = dict[str, Any]
 
 
-def _no_strays_seen(patch: Patch) -> None:
+def no_strays_seen(patch: Patch) -> None:
     """The compute takes its ports for the only ones."""
 
     async def confirm(self: Networks, ctx: RequestContext, server_id: str, ports: Sequence[Port]) -> list[Port]:
@@ -39,7 +39,7 @@ def allocated_twice(patch: Patch) -> None:
         return added
 
     patch.wrap(Networks, "add_port", around)
-    _no_strays_seen(patch)
+    no_strays_seen(patch)
 
 
 @mutant("M89", 22, "a port that is given is not used: a new one is made", ["S22.C2"], "B")
@@ -168,7 +168,7 @@ def binding_unnoticed(patch: Patch) -> None:
     patch.wrap(Networks, "bind", around)
 
 
-@mutant("M184", 24, "a server is told the network of the one before it on the same host", ["S24.C4"], "B")
+@mutant("M184", 24, "a server is told the network of the one before it on the same host", ["S24.C4", "S28.C9"], "B")
 def network_of_another(patch: Patch) -> None:
     last: dict[str, list[Json]] = {}
 
