@@ -72,7 +72,7 @@ class Crowd:
 
 
 def crowd(cloud: Cloud) -> Crowd:
-    return cloud.once("crowd", lambda: _crowd(cloud))
+    return cloud.once("mixed crowd", lambda: _crowd(cloud))
 
 
 def _crowd(cloud: Cloud) -> Crowd:
