@@ -26,7 +26,7 @@ class ServiceLogs:
         self._files: dict[str, TextIO] = {}
         self._identities: OrderedDict[str, tuple[str, str]] = OrderedDict()  # of requests: user and project
         self._servers: OrderedDict[tuple[str, str], set[str]] = OrderedDict()  # that a host builds for a request
-        self._sent: dict[str, dict[str, Any]] = {}  # arguments of messages that nobody has taken yet, by unique id
+        self._sent: OrderedDict[str, dict[str, Any]] = OrderedDict()  # arguments of messages that nobody has taken yet, by unique id
         self._process, self._recorder = os.getpid(), recorder
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,8 @@ class ServiceLogs:
         about = seen["context"]
         self._identify(about.get("request_id") or "", about.get("user_id") or "", about.get("project_id") or "")
         self._sent[seen["unique_id"]] = seen["args"]
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
         topic, _, host = seen["routing_key"].partition(".")
         if topic == "compute" and (server := lines.server_of(seen["args"])):
             self._servers.setdefault((about.get("request_id") or "", host), set()).add(server)

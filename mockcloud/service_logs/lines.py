@@ -62,14 +62,14 @@ def _request(fact: Fact) -> Lines:
 def _publication(fact: Fact) -> Lines:
     args = fact.attributes["args"]
     if fact.service == "nova" and fact.name == "external_instance_event":
-        for event in args["events"]:
+        for event in args.get("events") or ():
             host = fact.attributes["routing_key"].partition(".")[2]
             about = f"{event['name']}:{event.get('tag')} for instance {event['server_uuid']} on {host}"
             yield Line("nova.api.openstack.compute.server_external_events", f"Creating event {about}")
     elif fact.service == "nova-conductor" and fact.name == "build_and_run_instance":
         host = fact.attributes["routing_key"].partition(".")[2]
         others = [data_of(one).get("service_host") for one in args.get("host_list") or ()]
-        chosen = f"Selected host: {host}; Selected node: {args['node']}; Alternates: {others}"
+        chosen = f"Selected host: {host}; Selected node: {args.get('node')}; Alternates: {others}"
         yield Line("nova.conductor.manager", chosen, "DEBUG", server_of(args))
 
 
@@ -85,7 +85,7 @@ def _to_compute(fact: Fact, args: dict[str, Any]) -> Lines:
     elif fact.name == "terminate_instance":
         yield Line(COMPUTE_LOG, "Terminating instance", instance=server_of(args))
     elif fact.name == "external_instance_event":
-        for event in args["events"]:
+        for event in args.get("events") or ():
             yield Line(COMPUTE_LOG, f"Received event {event['name']}-{event.get('tag')}", "DEBUG", event["server_uuid"])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mockcloud.cloud import Cloud
+from mockcloud.context import RequestContext
 from mockcloud.settings import HostSeed, Settings, SettingsError
 from mockcloud.testing.client import client
 from tests.conftest import MakeCloud
@@ -170,6 +171,15 @@ def test_a_folder_that_cannot_be_written_to_is_refused_in_one_sentence(tmp_path:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot write logs in"):
         Cloud(Settings(log_dir=str(tmp_path / "file" / "logs")), ("keystone",))
+
+
+async def test_a_message_that_comes_again_is_no_trouble(cloud: Cloud, tmp_path: Path) -> None:
+    await cloud.workers["compute1"].kill()
+    events = [{"name": "network-changed", "server_uuid": "00000000-0000-0000-0000-000000000000", "tag": "t", "status": "completed"}]
+    await cloud.bus.cast(RequestContext("req-1"), "compute", "external_instance_event", server="compute1", args={"events": events})
+    await cloud.workers["compute1"].start()
+    await cloud.clock.sleep(0.02)
+    assert await cloud.bus.depth("compute.compute1") == 0
 
 
 async def test_a_reset_goes_on_logging(cloud: Cloud, tmp_path: Path) -> None:
