@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format docs bench real clean
+.PHONY: help demo up test check format docs bench mutants real clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ docs: $(READY) ## write the generated pages anew
 
 bench: $(READY) ## what things cost, against a floor measured in the same run
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.judging
+
+mutants: $(READY) ## clouds that are wrong on purpose: which check notices which
+	@$(BIN)/python -m tests.kill_matrix --write docs/mutants.md $(ARGS)
 
 real: $(READY) ## the conformance suite on a real OpenStack: make real REAL=FOLDER
 	@test -n "$(REAL)" || { echo "make real REAL=FOLDER: docs/real-openstack.md says which folder"; exit 1; }
