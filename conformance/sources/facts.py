@@ -15,6 +15,7 @@ from conformance.sources import SourceError
 
 ACTORS = {"nova": "nova-api", "cinder-volume": "cinder", "cinder-scheduler": "cinder"}
 KINDS = frozenset({"http.client", "http.server", "rpc.publish", "rpc.deliver", "rpc.reply", "rpc.answer", "db", "driver", "notification"})
+LOGIN = "POST /v3/auth/tokens"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -33,7 +34,7 @@ class FactsSource:
     def open(self) -> None:
         if not self._url:
             raise SourceError("the evidence source facts needs a URL")
-        for line in self._lines({"after": 0, "kind": "http.server"}):
+        for line in self._lines({"kind": "http.server", "name": LOGIN}):
             self._after = max(self._after, line["id"])
 
     def headers(self) -> Mapping[str, str]:
@@ -48,8 +49,8 @@ class FactsSource:
 
     def logins(self) -> list[Fact]:
         """Answers of keystone that issued a token: they belong to no request of nova."""
-        lines = self._lines({"after": self._after, "kind": "http.server"})
-        return [self._fact(line, frozenset()) for line in lines if line["name"] == "POST /v3/auth/tokens"]
+        lines = self._lines({"after": self._after, "kind": "http.server", "name": LOGIN})
+        return [self._fact(line, frozenset()) for line in lines if line["name"] == LOGIN]
 
     def close(self) -> None:
         self._http.close()
