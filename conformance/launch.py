@@ -120,11 +120,12 @@ class Launcher:
         seconds: float | None = None,
         version: str = EVENTS,
         body: Mapping[str, Any] | None = None,
+        hints: Mapping[str, Any] | None = None,
         **server: Any,
     ) -> Launch:
         """POSTs a server and, if it is to be waited for, follows it until ACTIVE or ERROR. A refusal is a launch without server.
 
-        `server` replaces or (with None) removes fields of the body; `body` is a whole one, made elsewhere.
+        `server` replaces or (with None) removes fields of the body; `body` is a whole one, made elsewhere. `hints` are for the scheduler.
         """
         who = person or self.cloud.member
         body = dict(body) if body is not None else self.body(name, volumes, **server)
@@ -132,7 +133,14 @@ class Launcher:
         for source in self.cloud.sources:
             sent |= source.headers()
         sent |= headers or {}
-        boot = who.post("compute", "/servers", json={"server": body}, version=version, token=token, headers=sent)
+        boot = who.post(
+            "compute",
+            "/servers",
+            json={"server": body} | ({"os:scheduler_hints": hints} if hints else {}),
+            version=version,
+            token=token,
+            headers=sent,
+        )
         launch = Launch(self.cloud, who, boot, body.get("name", ""), global_request_id, tuple(volumes))
         if launch.server_id:
             self.cloud.resources.remember(who, "compute", f"/servers/{launch.server_id}", f"server {launch.server_id}")
