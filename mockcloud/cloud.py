@@ -117,7 +117,7 @@ class Cloud:
         except ModuleNotFoundError as error:
             raise SettingsError(f"a bus over RabbitMQ needs one more package: pip install 'mockcloud[amqp]' ({error})") from error
         about = (self.clock, self.recorder, self.faults, settings.rpc_response_timeout)
-        return bus_class(settings.bus_url, *about) if scheme else bus_class(*about)  # type: ignore[no-any-return]
+        return bus_class(settings.bus_url, *about, settings.amqp_durable_queues) if scheme else bus_class(*about)  # type: ignore[no-any-return]
 
     def _seed(self, modules: Mapping[str, ModuleType]) -> None:
         """Raises SettingsError for a user's seed that a service cannot use."""

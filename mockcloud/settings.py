@@ -62,6 +62,7 @@ class Settings:
     allow_expired_window: int = 172_800
     # bus
     bus_url: str = ""  # amqp://user:password@host:port/vhost of a RabbitMQ (rabbit:// says the same); empty: within this process
+    amqp_durable_queues: bool = True  # oslo.messaging: false; a broker's restart then loses what is under way
     rpc_response_timeout: float = 60.0
     notifications: str = "both"  # none, unversioned, versioned, both: what nova tells; the others tell unless it is none
     # osprofiler

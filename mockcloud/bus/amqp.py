@@ -1,9 +1,8 @@
 """The bus over RabbitMQ, as oslo.messaging's rabbit driver uses it: real services may take part.
 
 Topic exchange `nova` (cinder: `openstack`), a queue `topic` that its servers share and one `topic.server` for each, an exchange
-`<topic>_fanout`; answers go through the default exchange to the caller's `reply_<hex>`. The queues are durable, which oslo.messaging
-has as an option: a message outlives the broker's restart. Every server and every caller has a channel of its own, one connection
-carries them all.
+`<topic>_fanout`; answers go through the default exchange to the caller's `reply_<hex>`. Every server and every caller has a channel
+of its own, one connection carries them all.
 """
 
 from __future__ import annotations
@@ -34,9 +33,13 @@ REMEMBERED = 10_000  # messages
 
 
 class AmqpBus:
-    """`timeout` is how long a call waits for its answer and anything for the broker, in seconds of the cloud's clock."""
+    """`timeout` is how long a call waits for its answer and anything for the broker, in seconds of the cloud's clock.
 
-    def __init__(self, url: str, clock: Clock, recorder: Recorder, faults: FaultTable, timeout: float = 60.0) -> None:
+    `durable` queues outlive the broker's restart; those who share one must agree on it.
+    """
+
+    def __init__(self, url: str, clock: Clock, recorder: Recorder, faults: FaultTable, timeout: float = 60.0, durable: bool = True) -> None:
+        self._durable = durable
         self._clock, self._recorder, self._faults, self._timeout = clock, recorder, faults, timeout
         self._broker = Broker(url, clock)
         self._calls: dict[str, asyncio.Future[bytes]] = {}
@@ -137,7 +140,7 @@ class AmqpBus:
         scope = current_scope()
         place = (scope.service, scope.host) if scope else ("", "")
         if (queue := self._replies.get(place)) is None:
-            queue = self._replies[place] = ReplyQueue(f"reply_{new_message_id()}", self._calls)
+            queue = self._replies[place] = ReplyQueue(f"reply_{new_message_id()}", self._calls, self._durable)
             self._broker.add(queue)
         return queue.name
 
@@ -178,11 +181,11 @@ class AmqpBus:
 class ReplyQueue:
     """Where the answers to one caller's calls arrive."""
 
-    def __init__(self, name: str, calls: dict[str, asyncio.Future[bytes]]) -> None:
-        self.name, self._calls = name, calls
+    def __init__(self, name: str, calls: dict[str, asyncio.Future[bytes]], durable: bool) -> None:
+        self.name, self._calls, self._durable = name, calls, durable
 
     async def attach(self, channel: AbstractChannel) -> None:
-        queue = await channel.declare_queue(self.name, durable=True, arguments={"x-expires": REPLY_TTL})
+        queue = await channel.declare_queue(self.name, durable=self._durable, arguments={"x-expires": REPLY_TTL})
         await queue.consume(self._take)
 
     async def _take(self, delivery: AbstractIncomingMessage) -> None:
@@ -214,7 +217,7 @@ class Consumer:
         await channel.set_qos(prefetch_count=self._prefetch)
         exchange = await declare(channel, Exchange(EXCHANGES.get(self._topic, EXCHANGE)))
         for key in (self._topic, f"{self._topic}.{self._server}"):
-            queue = await channel.declare_queue(key, durable=True)
+            queue = await channel.declare_queue(key, durable=self._bus._durable)
             await queue.bind(exchange, key)
             await queue.consume(self._take)
         heard_by_all = await channel.declare_queue(f"{self._topic}_fanout_{new_message_id()}", auto_delete=True)

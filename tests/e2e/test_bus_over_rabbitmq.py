@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections import Counter
 from typing import Any
 
+import httpx
 import pytest
 
 import specs
@@ -15,6 +17,7 @@ from mockcloud.settings import default_hosts
 from mockcloud.testing.client import Client, client
 from tests.conftest import MakeCloud
 from tests.e2e import launching
+from tests.mockcloud.test_main import up
 from tests.rabbitmq import RabbitMQ
 
 RPC = ("rpc.publish", "rpc.deliver", "rpc.reply", "rpc.answer", "notification")
@@ -104,6 +107,15 @@ async def _empty(rabbitmq: RabbitMQ, url: str) -> None:
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"left in the queues: {left}")
+
+
+def test_the_command_runs_a_cloud_over_rabbitmq_and_tells_taps_where(bus_url: str) -> None:
+    with up("--bus", bus_url) as (process, url):
+        sources = httpx.get(f"{url}/_mockcloud/evidence", trust_env=False).json()["sources"]
+        process.send_signal(signal.SIGTERM)
+        said, complained = process.communicate(timeout=60)
+    assert {"kind": "amqp", "url": bus_url} in sources
+    assert (process.returncode, said.splitlines()[-1], complained) == (0, "stopped", "")
 
 
 async def test_no_token_and_no_password_of_the_broker_is_logged(

@@ -93,6 +93,18 @@ async def test_its_client_waits_for_a_slow_answer_as_long_as_it_hears_signs_of_l
     assert await oslo_call("slow", "work", monitor="2") == {"result": "done"}
 
 
+async def test_its_server_and_ours_share_a_topic(oslo_server, bus_url, make_cloud):
+    cloud = await make_cloud(services=("keystone",), bus_url=bus_url, amqp_durable_queues=False)
+
+    class Ours:
+        async def double(self, ctx: RequestContext, number: int) -> str:
+            return "ours"
+
+    cloud.bus.serve(oslo_server, "here", Ours())
+    said = [await cloud.bus.call(RequestContext("r", user_id="me"), oslo_server, "double", args={"number": 1}) for _ in range(8)]
+    assert "ours" in said and {"doubled": 2, "user_id": "me"} in said
+
+
 async def test_our_bus_calls_its_server_and_is_told_its_errors(oslo_server, bus_url, make_cloud):
     cloud = await make_cloud(services=("keystone",), bus_url=bus_url)
     ctx = RequestContext("req-1", user_id="me", token="t")

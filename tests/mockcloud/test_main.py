@@ -157,6 +157,16 @@ def test_a_value_that_cannot_be_is_refused_with_a_sentence(capsys, option, value
     assert option.removeprefix("--").replace("-", "_") in fails(capsys, "up", option, value)
 
 
+def test_a_message_broker_that_is_not_there_is_one_sentence_without_its_password(capsys, unused_tcp_port):
+    said = fails(capsys, "up", "--port", "0", "--bus", f"amqp://someone:hidden@127.0.0.1:{unused_tcp_port}/cloud")
+    assert said == f"mockcloud: cannot use the message broker at 127.0.0.1:{unused_tcp_port}/cloud: Connection refused\n"
+
+
+def test_a_bus_that_is_no_broker_of_ours_is_refused_without_its_password(capsys):
+    said = fails(capsys, "up", "--bus", "redis://someone:hidden@127.0.0.1/0")
+    assert "bus_url takes amqp://" in said and "hidden" not in said
+
+
 @pytest.mark.parametrize("user", ["demo", "admin"])
 def test_env_prints_what_a_shell_can_take_in(capsys, user):
     status, out, _ = run(capsys, "env", "--auth-url", "http://127.0.0.1:7777/v3", "--user", user)
