@@ -17,6 +17,7 @@ A fact tells of one event. Kinds and the attributes that a source fills in as fa
 `log`           a line of a service's log: name is the logger, message
 =============== =================================================================================================
 
+Where a source tells of something later than it was, `not_before` is the earliest time at which it can have been.
 Tokens and passwords are never in a fact: a token is known by its fingerprint.
 """
 

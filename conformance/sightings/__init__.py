@@ -140,7 +140,7 @@ def sees(*events: str, dialects: Iterable[str] = DIALECTS, once: bool = False) -
 
 
 def begun(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
-    return Sighting(event, fact, fact.start, fact.start, seen, direct)
+    return Sighting(event, fact, fact.get("not_before", fact.start), fact.start, seen, direct)
 
 
 def ended(event: str, fact: Fact, seen: str, direct: bool = True) -> Iterator[Sighting]:

@@ -94,7 +94,7 @@ class Reader:
         topic, _, host = frame.queue.partition(".")
         fact = self._fact(
             frame, "rpc.deliver", WORKERS.get(topic.partition("_fanout")[0], ""), str(message["method"]), request_ids(message),
-            sent.id if sent else "", host, _request(message) | {"queue": frame.queue, "redelivered": frame.redelivered},
+            sent.id if sent else "", host, _request(message) | {"queue": frame.queue, "redelivered": frame.redelivered} | _late(sent),
         )  # fmt: skip
         self._remember(self._calls, message.get("_msg_id"), fact)
         return fact
@@ -103,7 +103,9 @@ class Reader:
         msg_id = str(message["_msg_id"])
         before = self._calls.get(msg_id)
         attributes: dict[str, Any] = {"msg_id": msg_id, "queue": frame.queue or frame.routing_key}
-        if not frame.delivered:
+        if frame.delivered:
+            attributes |= _late(before)
+        else:
             attributes |= {"result": redact(message.get("result")), "failure": _failure(message.get("failure"))}
         actor = before.actor if before and not frame.delivered else ""  # who took the call answers it
         fact = self._fact(
@@ -141,6 +143,11 @@ def _request(message: Mapping[str, Any]) -> dict[str, Any]:
         "user_id": message.get(CONTEXT + "user_id"), "project_id": message.get(CONTEXT + "project_id"),
         "roles": message.get(CONTEXT + "roles"), "token": fingerprint(token) if isinstance(token, str) else "",
     }  # fmt: skip
+
+
+def _late(sent: Fact | None) -> dict[str, float]:
+    """The firehose tells of a delivery after it was made: who took the message may have gone on by then."""
+    return {"not_before": sent.start} if sent else {}
 
 
 def _failure(said: object) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from conformance.evidence import Evidence, Fact, fingerprint
 from conformance.judge import judge
 from conformance.registry import Result
-from conformance.sources.envelope import Reader
+from conformance.sources.envelope import Frame, Reader
 from conformance.sources.notifications import recorded
 from conformance.sources.shelf import Shelf
 
@@ -65,11 +65,17 @@ class Recording:
 
     def tapped(self, firehose: bool = True) -> list[Fact]:
         """What a tap shows of this launch: without the firehose neither deliveries nor what goes to reply queues."""
+        return self.read(frame for frame in self.frames() if firehose or (not frame.delivered and frame.exchange))
+
+    def frames(self) -> list[Frame]:
+        return [frame for line in self.lines() for frame in recorded(line, 0.0)]
+
+    def read(self, frames: Iterable[Frame]) -> list[Fact]:
+        """What is this launch's among them, in the order in which they come."""
         shelf, reader = Shelf(), Reader("amqp", "amqp")
-        for line in self.lines():
-            for frame in recorded(line, 0.0):
-                if (firehose or (not frame.delivered and frame.exchange)) and (entry := reader.read(frame)):
-                    shelf.put(*entry)
+        for frame in frames:
+            if entry := reader.read(frame):
+                shelf.put(*entry)
         return shelf.facts({self.request_id}, {self.server_id})
 
     # what the client saw

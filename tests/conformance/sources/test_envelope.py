@@ -1,6 +1,7 @@
 """Messages of a real cloud become facts in which the judge finds its rows."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,18 @@ def test_a_tap_without_the_firehose_sees_no_reply_and_blames_nobody_for_it(recor
     rows = recording.judged(recording.tapped(firehose=False), {"rpc.publish"})
     assert direct(rows, "amqp") == TAPPED
     assert (rows[15].how, rows[17].how) == ("inferred", "inferred")
+    assert not [row for row in rows.values() if row.verdict.value == "fail"]
+
+
+def test_a_delivery_that_is_traced_after_what_it_caused_was_still_in_time(recording):
+    """RabbitMQ traces a delivery when it is made: by then the compute has gone on, now and then."""
+    frames = recording.frames()
+    late = next(frame for frame in frames if frame.delivered and frame.queue == "compute.real1")
+    caused = next(frame for frame in frames if frame.at > late.at and frame.routing_key == "conductor" and not frame.delivered)
+    frames.remove(late)
+    frames.insert(frames.index(caused) + 1, replace(late, at=caused.at + 0.002))
+    rows = recording.judged(recording.read(frames), FIREHOSE)
+    assert direct(rows, "amqp") == TAPPED | TRACED
     assert not [row for row in rows.values() if row.verdict.value == "fail"]
 
 
