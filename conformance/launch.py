@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.client import Exchange, Person
 from conformance.evidence import Evidence, Fact
 from conformance.registry import Broken, Violation
+from conformance.sources import Traced
 
 if TYPE_CHECKING:
     from conformance.cloud import Cloud
@@ -141,6 +142,9 @@ class Launcher:
             token=token,
             headers=sent,
         )
+        for source in self.cloud.sources:
+            if isinstance(source, Traced):
+                source.sent(sent, boot.request_id)
         launch = Launch(self.cloud, who, boot, body.get("name", ""), global_request_id, tuple(volumes))
         if launch.server_id:
             self.cloud.resources.remember(who, "compute", f"/servers/{launch.server_id}", f"server {launch.server_id}")

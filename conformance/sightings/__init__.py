@@ -90,6 +90,14 @@ class Scan:
         sighting = self.found.get(event)
         return sighting.fact if sighting else None
 
+    def doer(self, fact: Fact) -> Fact | None:
+        """What was being served, or worked on, when it happened, where this source knows."""
+        while (above := self.evidence.by_id(fact.cause)) is not None:
+            if above.kind in ("http.server", "rpc.deliver"):
+                return above
+            fact = above
+        return None
+
     def beneath(self, kind: str, ancestor: Fact | None, **wanted: Any) -> Iterator[Fact]:
         if ancestor is not None:
             yield from (fact for fact in self.those(kind, **wanted) if self.evidence.within(fact, ancestor))
@@ -156,6 +164,11 @@ def by_then(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
 def since_then(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
     """It was still to come when the fact began."""
     return Sighting(event, fact, fact.start, math.inf, seen, direct)
+
+
+def within(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
+    """It happened in the course of the fact."""
+    return Sighting(event, fact, fact.start, math.inf if fact.end is None else fact.end, seen, direct)
 
 
 def some_time(event: str, fact: Fact, seen: str, direct: bool = False) -> Sighting:

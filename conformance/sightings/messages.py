@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.evidence import Fact
-from conformance.sightings import LAUNCH_METHODS, Contradiction, Found, Scan, begun, by_then, is_call, routing_key, sees, since_then
+from conformance.sightings import LAUNCH_METHODS, Contradiction, Found, Scan, begun, by_then, is_call, routing_key, sees, since_then, within
 
 CLASSIC, CELLS = ("classic",), ("cells_v2",)
 FIRST_CALLS = {"classic": ("instance_get_by_uuid",), "cells_v2": ("object_class_action_versions",)}
 
 
 def _told(sent: Fact) -> str:
-    return f"{'call' if is_call(sent) else 'cast'} {sent.name} -> {routing_key(sent) or '?'}"
+    how = {True: "call", False: "cast", None: "message"}[is_call(sent)]
+    return f"{how} {sent.name}{' -> ' + routing_key(sent) if routing_key(sent) else ''}"
 
 
 def _message(scan: Scan, event: str, name: str, topic: str, call: bool, actors: tuple[str, ...]) -> Iterator[Found]:
@@ -83,7 +84,8 @@ def taken(scan: Scan, event: str) -> Iterator[Found]:
     if sent is None or sent.kind != "rpc.publish":
         return
     for fact in scan.those("rpc.deliver"):
-        same = fact.get("unique_id") == sent.get("unique_id") if sent.get("unique_id") else scan.evidence.within(fact, sent)
+        unique_id = sent.get("unique_id")
+        same = fact.get("unique_id") == unique_id if unique_id else (fact.cause, fact.name) == (sent.id, sent.name)
         if same and not fact.get("redelivered"):
             if fact.actor and fact.actor != worker:
                 yield Contradiction(event, fact, f"{worker} takes {sent.name}", f"{fact.actor} took it")
@@ -170,12 +172,12 @@ def choice_announced(scan: Scan, event: str) -> Iterator[Found]:
 
 @sees("S12a", dialects=CELLS)
 def cell_written(scan: Scan, event: str) -> Iterator[Found]:
-    """Database: the conductor INSERTs into instances of the cell."""
-    for fact in scan.those("db", actor="nova-conductor", name="INSERT instances"):
-        yield begun(event, fact, fact.name)
+    """Database: the conductor INSERTs into instances of the cell; or, where a cell's database is not seen, fills the mapping."""
+    for fact in scan.those("db", actor="nova-conductor", name=lambda name: name in ("INSERT instances", "UPDATE instance_mappings")):
+        yield begun(event, fact, fact.name, direct=fact.name == "INSERT instances")
 
 
-@sees("S12")
+@sees("S12", once=True)
 def compute_cast(scan: Scan, event: str) -> Iterator[Found]:
     """Bus: the launch cast to `compute.<host>`, by the scheduler (classic) or the conductor (cells_v2)."""
     sender = {"classic": "nova-scheduler", "cells_v2": "nova-conductor"}[scan.dialect]
@@ -190,6 +192,8 @@ def compute_cast(scan: Scan, event: str) -> Iterator[Found]:
         later = [f for f in sent if f.start > fact.start and routing_key(f) != routing_key(fact)]
         if not later and not is_call(fact) and fact.actor in ("", sender):
             yield begun(event, fact, _told(fact))
+            if "." not in routing_key(fact):
+                return  # to which host, this source does not see
 
 
 # the compute and the conductor
@@ -207,15 +211,18 @@ def build_announced(scan: Scan, event: str) -> Iterator[Found]:
 
 @sees("S14", once=True)
 def conductor_called(scan: Scan, event: str) -> Iterator[Found]:
-    """Bus: the compute calls the conductor about the server."""
-    sent = scan.found.get("S12")
+    """Bus: the compute calls the conductor about the server, in the course of the build where that is known."""
+    sent, build = scan.found.get("S12"), scan.fact("S13")
     for name in FIRST_CALLS[scan.dialect]:
         for found in _message(scan, event, name, "conductor", True, ("nova-compute",)):
             fact = found.fact
             of_attempt = sent is None or fact.start >= sent.low or fact.clock != sent.clock
             begins = scan.dialect == "classic" or _begins_event(fact)
-            if begins and (of_attempt or not _earlier_attempts(scan)):
+            of_build = not fact.cause or build is None or build.kind != "rpc.deliver" or scan.doer(fact) == build
+            if begins and of_build and (of_attempt or not _earlier_attempts(scan)):
                 yield found
+                if "args" not in fact.attributes:
+                    return  # what the others were about is not seen
 
 
 def _begins_event(fact: Fact) -> bool:
@@ -265,6 +272,29 @@ def claimed(scan: Scan, event: str) -> Iterator[Found]:
     for fact in scan.those("log", actor="nova-compute"):
         if "Claim successful" in str(fact.get("message", "")):
             yield begun(event, fact, str(fact.get("message"))[:120])
+
+
+@sees("S08a", "S14", "S15")
+def traced(scan: Scan, event: str) -> Iterator[Found]:
+    """OSProfiler, where the caller leaves no point of its call: the conductor's point stands in the caller's course."""
+    asked = {"S08a": ("schedule_and_build_instances",)}.get(event, FIRST_CALLS[scan.dialect])
+    caller = scan.served if event == "S08a" else scan.fact("S13")
+    if caller is None or any(scan.those("rpc.publish", name=lambda name: name in asked)):
+        return
+    for fact in scan.beneath("rpc.deliver", caller, actor="nova-conductor", name=lambda name: name in asked):
+        if event == "S15":
+            yield begun(event, fact, f"{fact.name} taken")
+        else:
+            yield by_then(event, fact, f"{fact.name} taken, in the course of {caller.name}")
+        return
+
+
+@sees("S11", "S17")
+def call_ended(scan: Scan, event: str) -> Iterator[Found]:
+    """OSProfiler: the call of the scheduler, or the conductor's work on the compute's, has ended without an error."""
+    call = scan.fact({"S11": "S08", "S17": "S15"}[event])
+    if call is not None and call.kind in ("rpc.publish", "rpc.deliver") and "msg_id" not in call.attributes and call.end is not None:
+        yield within(event, call, f"the end of {call.name}", direct=False)
 
 
 @sees("S15", "S17")

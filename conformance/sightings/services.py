@@ -37,23 +37,14 @@ def _calls(scan: Scan, event: str, actor: str) -> Iterator[Fact]:
     if own:
         return
     for fact in scan.those("http.server", actor=service):
-        caller = str(fact.get("caller") or _caller(scan, fact))
-        if _asks(event, fact) and caller == actor:
+        doer = scan.doer(fact)
+        if _asks(event, fact) and (doer.actor if doer else fact.get("caller")) == actor:
             yield fact
 
 
 def _is_at(fact: Fact, service: str) -> bool:
     names = {"glance": ("image", "glance"), "neutron": ("network", "neutron"), "cinder": ("block-storage", "volumev3", "volume", "cinder")}
     return not fact.get("callee") or fact.get("callee") in names[service]
-
-
-def _caller(scan: Scan, fact: Fact) -> str:
-    """Who caused a request that only its server shows: nova-api while it serves the boot request, or the compute at its build."""
-    if scan.served is not None and scan.evidence.within(fact, scan.served):
-        taken = scan.fact("S13")
-        return "nova-compute" if taken is not None and scan.evidence.within(fact, taken) else "nova-api"
-    taken = scan.fact("S13")
-    return "nova-compute" if taken is not None and scan.evidence.within(fact, taken) else ""
 
 
 @sees("S19a", "S22a", "S25a", dialects=("cells_v2",))

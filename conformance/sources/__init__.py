@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from conformance.evidence import Fact
 
@@ -43,6 +43,13 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Traced(Protocol):
+    """A source that finds a request by the headers it was sent with."""
+
+    def sent(self, headers: Mapping[str, str], request_id: str) -> None: ...
 
 
 def make_source(kind: str, where: Mapping[str, Any], cloud: Any) -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from conformance.judge import judge
 from conformance.registry import Result
 from conformance.sources.envelope import Frame, Reader
 from conformance.sources.notifications import recorded
+from conformance.sources.points import facts_of
 from conformance.sources.shelf import Shelf
 
 CAPTURES = Path(__file__).parent / "captures"
@@ -77,6 +78,11 @@ class Recording:
             if entry := reader.read(frame):
                 shelf.put(*entry)
         return shelf.facts({self.request_id}, {self.server_id})
+
+    def traced(self) -> list[Fact]:
+        """What OSProfiler shows of it: the trace is of the whole command, of which the boot request is a part."""
+        facts = facts_of(self.load("osprofiler.json"))
+        return [replace(f, request_ids=frozenset({self.request_id}), server_ids=f.server_ids & {self.server_id}) for f in facts]
 
     # what the client saw
 

@@ -20,6 +20,7 @@ NOISE = {
 }  # fmt: skip
 CONTEXT = {"request_id", "global_request_id", "user_id", "project_id", "roles", "auth_token", "is_admin", "timestamp", "trace_info"}
 SECRET = re.compile(r"""((?:admin_pass\w*|adminPass|hmac_key|auth_token)\\*['"]: \\*['"])(?!\*\*\*)[^'"\\]+""")
+COLUMNS = re.compile(r"(SELECT \S+ AS \S+),.*?(\nFROM )", re.DOTALL)  # all but a SELECT's first
 QUIET_LOGGERS = (
     "redis.connection", "oslo_concurrency", "oslo_policy", "policy_enforcement", "resource_cache", "oslo.messaging", "lockutils",
     "request_filter", "ovsdbapp", "neutron.agent", "neutron_lib.callbacks", "openstack_driver", "quota", "extensions_sorting", "os_vif",
@@ -65,7 +66,7 @@ def points(node: dict[str, Any]) -> dict[str, Any] | None:
         statement = start.get("db", {}).get("statement", "")
         if info.get("service") != "osapi_compute" and statement.startswith(("SELECT", "SHOW")):
             return None
-        start["db"] = {"statement": statement[:160], "params": {}}
+        start["db"] = {"statement": COLUMNS.sub(r"\1 \2", statement)[:160], "params": {}}
     stop = info.get(f"meta.raw_payload.{name}-stop", {}).get("info", {})
     stop.pop("function", None)
     stop.pop("db", None)
