@@ -7,13 +7,12 @@ from mockcloud.context import RequestContext
 
 
 class Attachments(Volumes):
-    async def attach(self, ctx: RequestContext, attachment: Attachment) -> None:
-        """What nova-api has reserved gets its connector; a volume made just now is reserved first."""
+    async def reserve(self, ctx: RequestContext, attachment: Attachment) -> None:
+        """A volume made just now, or one that an earlier delivery has given back. The others nova-api has reserved."""
         if not attachment.attachment_id:
             wanted = {"volume_uuid": attachment.volume_id, "connector": None, "instance_uuid": attachment.server_id}
             answer = await self._user(ctx, "POST", "/v3/attachments", json={"attachment": wanted})
             attachment.attachment_id = answer.json()["attachment"]["id"]
-        await self._complete(ctx, attachment)
 
     async def give_back(self, ctx: RequestContext, volume_id: str, server_id: str, attachment_id: str | None = None) -> None:
         """Every attachment of the volume to the server is deleted, also one whose id never came to be known."""

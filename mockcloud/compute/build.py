@@ -263,6 +263,7 @@ class Builds:
                 await self._host.volumes.create(ctx, attachment)
                 await self._conductor.update_block_device(ctx, attachment.bdm["id"], volume_id=attachment.volume_id)
                 await self._host.volumes.wait(ctx, attachment.volume_id or "")
+            await self._host.volumes.reserve(ctx, attachment)
             await self._host.volumes.attach(ctx, attachment)
 
     @step(27)

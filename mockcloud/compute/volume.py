@@ -69,6 +69,9 @@ class Volumes:
                 return status, polls
             await self._clock.sleep(next(pauses, 3.0))
 
+    async def reserve(self, ctx: RequestContext, attachment: Attachment) -> None:
+        """The classic way reserves nothing at a launch: of several servers at once cinder lets one attach the volume."""
+
     async def attach(self, ctx: RequestContext, attachment: Attachment) -> None:
         """Connects this host and gives the volume to the server; of several servers at once cinder lets one have it."""
         if attachment.attachment_id:

@@ -264,3 +264,36 @@ async def test_a_server_deleted_in_the_middle_of_its_build_is_gone_without_a_tra
             await cloud.clock.sleep(0.005)
         await launching.delete(cloud, member, answer.json()["server"]["id"])
         await launching.nothing_left(cloud)
+
+
+async def test_a_server_of_cells_lives_on_like_any_other(make_cloud: MakeCloud) -> None:
+    cloud = await make_cloud(dialect="cells_v2")
+    member = client(cloud, "member")
+    given = await launching.prepare(cloud, member, 2)
+    server = (await active(cloud, await launching.boot(member, given, given.volume_ids[0])))["id"]
+    path = f"/v2.1/servers/{server}"
+
+    async def volume_is(number: int, status: str) -> None:
+        while await status_of(member, given.volume_ids[number]) != status:
+            await cloud.clock.sleep(0.01)
+
+    async def act(status: str, action: str, body: Any = None) -> None:
+        answer = await member.post("nova", f"{path}/action", json={action: body})
+        assert answer.status in (200, 202, 204), answer.content
+        while (await launching.settled(cloud, member, server))["status"] != status:
+            await cloud.clock.sleep(0.01)
+
+    attach = {"volumeAttachment": {"volumeId": given.volume_ids[1]}}
+    assert (await member.post("nova", f"{path}/os-volume_attachments", json=attach)).status == 200
+    await volume_is(1, "in-use")
+    await act("VERIFY_RESIZE", "resize", {"flavorRef": "2"})
+    await act("ACTIVE", "confirmResize")
+    await act("VERIFY_RESIZE", "resize", {"flavorRef": "1"})
+    await act("ACTIVE", "revertResize")
+    await act("SHUTOFF", "os-stop")
+    await act("ACTIVE", "os-start")
+    await act("ACTIVE", "rebuild", {"imageRef": given.image_id})
+    assert (await member.delete("nova", f"{path}/os-volume_attachments/{given.volume_ids[0]}")).status == 202
+    await volume_is(0, "available")
+    await launching.delete(cloud, member, server)
+    await launching.nothing_left(cloud)
