@@ -18,7 +18,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockcloud.bus.base import Bus
+from mockcloud.bus.backends import bus_of
 from mockcloud.clients import Clients, InProcess
 from mockcloud.clock import Clock
 from mockcloud.component import Component
@@ -44,7 +44,6 @@ MOUNTS = {
 MOUNTED = {mount: name for name, mount in MOUNTS.items() if mount}
 PORTS = {"keystone": 5000, "nova": 8774, "glance": 9292, "neutron": 9696, "cinder": 8776, "placement": 8778}
 SERVICES = tuple(MOUNTS)
-BUSES = {"": "mockcloud.bus.memory:MemoryBus"} | dict.fromkeys(("amqp", "amqps", "rabbit"), "mockcloud.bus.amqp:AmqpBus")
 DRIVERS = {"fake": "mockcloud.compute.drivers.fake:FakeDriver"}
 CONTROL = ("/_mockcloud", "/.well-known/openstack-evidence")
 NAMESPACE = uuid.UUID("6f0e3a0e-5d0f-4b5c-9a51-0c8f7f0a6d11")
@@ -76,7 +75,7 @@ class Cloud:
 
     def _build(self) -> None:
         settings = self.settings
-        self.bus: Bus = self._make_bus()
+        self.bus = bus_of(settings, self.clock, self.recorder, self.faults)
         self.transport = InProcess()
         self.runtime = Runtime(
             settings, self.clock, self.bus, self.recorder, self.faults, self.transport, self.urls, self.violations,
@@ -105,19 +104,6 @@ class Cloud:
         self.recorder.new_point = profiler.point
         self.recorder.listeners.append(profiler.ended)
         return profiler
-
-    def _make_bus(self) -> Bus:
-        settings = self.settings
-        scheme, _, _ = settings.bus_url.partition("://")
-        if scheme not in BUSES:
-            raise SettingsError("option bus_url takes amqp://user:password@host:port/vhost")
-        module, _, class_name = BUSES[scheme].partition(":")
-        try:
-            bus_class = getattr(importlib.import_module(module), class_name)
-        except ModuleNotFoundError as error:
-            raise SettingsError(f"a bus over RabbitMQ needs one more package: pip install 'mockcloud[amqp]' ({error})") from error
-        about = (self.clock, self.recorder, self.faults, settings.rpc_response_timeout)
-        return bus_class(settings.bus_url, *about, settings.amqp_durable_queues) if scheme else bus_class(*about)  # type: ignore[no-any-return]
 
     def _seed(self, modules: Mapping[str, ModuleType]) -> None:
         """Raises SettingsError for a user's seed that a service cannot use."""

@@ -60,6 +60,7 @@ class Link:
     connection: AbstractConnection
     channel: AbstractChannel
     declared: set[str] = field(default_factory=set)  # exchanges that stay, and queues
+    complete: bool = False  # every subscriber of the time when it was made is attached
 
     async def publish(self, exchange: Exchange, key: str, message: aio_pika.Message, queue: str, mandatory: bool) -> None:
         if exchange.name and exchange.name not in self.declared:
@@ -123,8 +124,8 @@ class Broker:
     async def remove(self, subscriber: Subscriber) -> None:
         """What it has taken and not acknowledged goes back to its queue."""
         channel = self._subscribers.pop(subscriber, None)
-        if channel is not None:
-            await _close(channel)
+        if channel is not None and not await _close(channel) and self._link is not None:
+            self._break(self._link, TimeoutError())
 
     async def publish(
         self, exchange: Exchange, key: str, body: bytes, *, queue: str = "", mandatory: bool = False, expiration: float | None = None
@@ -142,9 +143,7 @@ class Broker:
             expiration=expiration,
         )
         while True:
-            await self.ready()
-            if (link := self._link) is None:
-                continue
+            link = await self._linked()
             try:
                 with over_the_wire():
                     await link.publish(exchange, key, message, queue, mandatory)
@@ -156,9 +155,7 @@ class Broker:
 
     async def depth(self, queue: str) -> int:
         """Messages that nobody has taken; 0 where there is no such queue."""
-        await self.ready()
-        assert self._link is not None
-        channel = await self._link.connection.channel()
+        channel = await (await self._linked()).connection.channel()
         try:
             return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count or 0
         except aio_pika.exceptions.ChannelNotFoundEntity:
@@ -170,13 +167,20 @@ class Broker:
         """Deletes those queues on the way out, but for what somebody else consumes."""
         self._closed = True
         if self._keeper is not None:
-            self._keeper.cancel()
+            for task in (self._keeper, *self._attaching):
+                task.cancel()
             await asyncio.gather(self._keeper, *self._attaching, return_exceptions=True)
         link, self._link = self._link, None
         if link is not None:
             for queue in queues:
                 await _delete(link.connection, queue)
             await _close(link.connection)
+
+    async def _linked(self) -> Link:
+        while True:
+            await self.ready()
+            if self._link is not None:
+                return self._link
 
     async def _connect(self) -> None:
         self._lost.clear()
@@ -189,6 +193,7 @@ class Broker:
                 link.channel.close_callbacks.add(lambda _, error: self._break(link, error))
                 for subscriber in list(self._subscribers):
                     await self._attach(link, subscriber)
+                link.complete = True
             except BaseException:
                 self._link = None
                 await _close(connection)
@@ -217,7 +222,7 @@ class Broker:
             await _close(channel)
 
     def _settle(self) -> None:
-        if self._link is not None and not self._attaching:
+        if self._link is not None and self._link.complete and not self._attaching:
             self._ready.set()
 
     def _break(self, link: Link, error: BaseException | None) -> None:
@@ -231,10 +236,10 @@ class Broker:
     async def _keep(self) -> None:
         while True:
             await self._lost.wait()
-            if self._broken is not None:
-                await _close(self._broken.connection)
             pause = FIRST_PAUSE
             while self._link is None:
+                if self._broken is not None:
+                    await _close(self._broken.connection)
                 try:
                     await self._connect()
                 except CONNECTION_EXCEPTIONS:
@@ -243,10 +248,15 @@ class Broker:
             log.warning("the message broker at %s is back", self.where)
 
 
-async def _close(what: AbstractConnection | AbstractChannel) -> None:
-    with if_it_still_can_be():
-        async with asyncio.timeout(CLOSE_LIMIT):  # aiormq waits a minute when the connection is lost meanwhile
-            await what.close()
+async def _close(what: AbstractConnection | AbstractChannel) -> bool:
+    """Whether it worked."""
+    try:
+        with over_the_wire():
+            async with asyncio.timeout(CLOSE_LIMIT):  # aiormq waits a minute when the connection is lost meanwhile
+                await what.close()
+    except CONNECTION_EXCEPTIONS:
+        return False
+    return True
 
 
 async def _delete(connection: AbstractConnection, queue: str) -> None:

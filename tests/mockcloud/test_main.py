@@ -162,8 +162,9 @@ def test_a_message_broker_that_is_not_there_is_one_sentence_without_its_password
     assert said == f"mockcloud: cannot use the message broker at 127.0.0.1:{unused_tcp_port}/cloud: Connection refused\n"
 
 
-def test_a_bus_that_is_no_broker_of_ours_is_refused_without_its_password(capsys):
-    said = fails(capsys, "up", "--bus", "redis://someone:hidden@127.0.0.1/0")
+@pytest.mark.parametrize("url", ["redis://a:hidden@127.0.0.1/0", "amqp://a:hidden@127.0.0.1:port/", "amqp", "amqp://", "hidden"])
+def test_a_bus_that_is_no_broker_of_ours_is_refused_without_its_password(capsys, url):
+    said = fails(capsys, "up", "--bus", url)
     assert "bus_url takes amqp://" in said and "hidden" not in said
 
 
