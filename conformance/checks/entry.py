@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,20 +35,31 @@ def there_from_the_start(cloud: Cloud) -> None:
 
 
 def _in_order(launch: Launch) -> None:
-    rank, seen = 0, launch.views
-    for view in seen:
-        status, task = view.get("status"), view.get("OS-EXT-STS:task_state")
-        require(view.get("http_status") == 200, "200 at every look", view.get("http_status"), launch.boot.fact, view)
-        if status != "BUILD":
-            break
-        require(view.get("OS-EXT-STS:vm_state") == "building", "vm_state building", view.get("OS-EXT-STS:vm_state"), view)
-        require(task in TASKS, f"a task_state of {TASKS}", task, view)
-        again = task == "scheduling"  # of another host, after a failure
-        require(again or TASKS.index(task) >= rank, f"task_state {TASKS[rank]} or a later one", task, *seen)
-        rank = TASKS.index(task)
+    if problem := misstep(launch.views):
+        expected, actual, view = problem
+        require(False, expected, actual, launch.boot.fact, view)
     launch.must_be_active()
-    if seen[0].get("status") != "BUILD":
+    if launch.views[0].get("status") != "BUILD":
         raise NotObservable("the server was ACTIVE before it could be looked at")
+
+
+def misstep(views: Sequence[Fact]) -> tuple[str, Any, Fact] | None:
+    """What was expected, what was there, and where, at the first view that no correct cloud gives. States may be missed, not reversed."""
+    reached = 0
+    for view in views:
+        status, task = view.get("status"), view.get("OS-EXT-STS:task_state")
+        if (answered := view.get("http_status")) != 200:
+            return "200 at every look", answered, view
+        if status != "BUILD":
+            return None
+        if (vm_state := view.get("OS-EXT-STS:vm_state")) != "building":
+            return "vm_state building", vm_state, view
+        if task not in TASKS:
+            return f"a task_state of {TASKS}", task, view
+        if task != "scheduling" and TASKS.index(task) < reached:  # scheduling again: for another host, after a failure
+            return f"task_state {TASKS[reached]} or a later one", task, view
+        reached = TASKS.index(task)
+    return None
 
 
 def _listed_once(cloud: Cloud) -> None:

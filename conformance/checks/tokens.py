@@ -12,7 +12,7 @@ from conformance.situations import GARBAGE, expired_token, refused_launch, revok
 
 KEYSTONEMIDDLEWARE_CACHE = 300.0  # seconds: its default, where the cloud does not say
 GRACE = 10.0  # seconds
-STEP = 5.0  # seconds between two looks, at most
+STEP = 2.0  # seconds between two looks, at most: servers close a connection that rests for 5
 
 
 @check(
