@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.__main__ import line
@@ -19,24 +16,9 @@ from conformance.cloud import Cloud
 from conformance.judge import judge
 from conformance.launch import Launch
 from conformance.options import Options
+from tests.kill_matrix import running
 
 LAUNCHES, AT_ONCE, JUDGED = 1_000, 50, 20
-
-
-@contextmanager
-def running(*options: str) -> Iterator[str]:
-    """A mock cloud with room for everything."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mockcloud", "up", "--port", "0", "--log", "error", *options], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        found = re.search(r"ready in .*?: (http\S+)", process.stdout.readline() if process.stdout else "")
-        if not found:
-            raise RuntimeError("the cloud did not start")
-        yield found[1]
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 def suite(url: str) -> None:
