@@ -102,6 +102,7 @@ class Cloud:
             return None
         profiler = Profiler(Drivers(self.settings.osprofiler_connection_string))
         self.recorder.new_point = profiler.point
+        self.recorder.beginnings.append(profiler.begun)
         self.recorder.listeners.append(profiler.ended)
         return profiler
 
@@ -216,6 +217,7 @@ class Cloud:
         self.faults.clear()
         await self.bus.close(keep and bool(self.settings.state_dir or self.settings.database))
         if self.profiler is not None:
+            self.recorder.beginnings.remove(self.profiler.begun)
             self.recorder.listeners.remove(self.profiler.ended)
             self.profiler.close()
             self.profiler = None

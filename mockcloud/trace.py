@@ -250,10 +250,10 @@ def sql_started(database: str, statement: str) -> Fact | None:
     verb, tables, schema = describe_sql(statement)
     if not tables:
         return None
-    fact = scope.recorder.start("db", f"{verb} {tables[0]}", scope, {"database": schema or database, "verb": verb, "tables": tables})
-    if fact.point:
-        fact.attributes["statement"] = statement
-    return fact
+    seen: dict[str, Any] = {"database": schema or database, "verb": verb, "tables": tables}
+    if scope.trace is not None:
+        seen["statement"] = statement
+    return scope.recorder.start("db", f"{verb} {tables[0]}", scope, seen)
 
 
 def sql_ended(fact: Fact | None, rows: int, error: BaseException | None = None) -> None:

@@ -29,6 +29,11 @@ TOLD = {  # what is told of an event as begun and ended
     "compute_rescue_instance": "rescue",
     "compute_unrescue_instance": "unrescue",
     "compute_snapshot_instance": "snapshot",
+    "compute_prep_resize": "resize.prep",
+    "compute_resize_instance": "resize",
+    "compute_finish_resize": "finish_resize",
+    "compute_confirm_resize": "resize.confirm",
+    "compute_finish_revert_resize": "resize.revert",
     "compute_terminate_instance": "delete",
 }
 

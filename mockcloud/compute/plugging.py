@@ -26,6 +26,7 @@ class Plugging:
         """When it fails the volume is free and its row is gone."""
         uuid, volumes = instance["uuid"], self._host.volumes
         async with operation(self._host, ctx, instance, "compute_attach_volume"), undo_on_failure() as undo:
+            await self._host.notifier.plugged(ctx, "volume_attach", "start", instance, volume_id)
             rows = await self._conductor.block_devices(ctx, uuid)
             bdm = next(row for row in rows if row["id"] == bdm_id)
             name = device or bdm["device_name"] or devices.next_device([*(row["device_name"] for row in rows), "/dev/vda"])
@@ -39,11 +40,13 @@ class Plugging:
             await self._host.hypervisor.attach(uuid, devices.disk({**bdm, "device_name": name}, attachment))
             known = {"connection_info": attachment.connection_info, "attachment_id": attachment.attachment_id}
             await self._conductor.update_block_device(ctx, bdm_id, device_name=name, **known)
+            await self._host.notifier.plugged(ctx, "volume_attach", "end", instance, volume_id)
 
     async def detach_volume(self, ctx: RequestContext, instance: Json, volume_id: str, attachment_id: str | None = None) -> None:
         """When it fails the volume is in use as before."""
         uuid, volumes = instance["uuid"], self._host.volumes
         async with operation(self._host, ctx, instance, "compute_detach_volume"), undo_on_failure() as undo:
+            await self._host.notifier.plugged(ctx, "volume_detach", "start", instance, volume_id)
             undo.push(volumes.keep, ctx, volume_id)
             await self._host.hypervisor.detach(uuid, volume_id)
             await volumes.give_back(ctx, volume_id, uuid)
@@ -52,6 +55,7 @@ class Plugging:
                     if bdm["delete_on_termination"]:
                         await volumes.delete(ctx, volume_id)
                     await self._conductor.destroy_block_device(ctx, bdm["id"])
+            await self._host.notifier.plugged(ctx, "volume_detach", "end", instance, volume_id)
 
     async def attach_interface(
         self,
@@ -65,6 +69,7 @@ class Plugging:
         """The new VIF. Without a network and a port: in the project's one network."""
         uuid = instance["uuid"]
         async with operation(self._host, ctx, instance, "compute_attach_interface"), undo_on_failure() as undo:
+            await self._host.notifier.plugged(ctx, "interface_attach", "start", instance)
             server = await self._conductor.instance(ctx, uuid) or instance
             known = [vif["id"] for vif in server["network_info"]]
             undo.push(self._drop_unknown_ports, ctx, uuid, known, port_id)
@@ -75,7 +80,9 @@ class Plugging:
             (vif,) = await self._host.networks.describe(ctx, ports)
             undo.push(self._host.hypervisor.detach, uuid, vif["id"])
             await self._host.hypervisor.attach(uuid, Vif(vif))
-            await self._conductor.save_network_info(ctx, uuid, [*server["network_info"], vif])
+            server["network_info"] = [*server["network_info"], vif]
+            await self._conductor.save_network_info(ctx, uuid, server["network_info"])
+            await self._host.notifier.plugged(ctx, "interface_attach", "end", server)
             return dict(vif)
         raise InterfaceAttachFailed(uuid)  # the server went away meanwhile
 
@@ -87,14 +94,16 @@ class Plugging:
     async def detach_interface(self, ctx: RequestContext, instance: Json, port_id: str) -> None:
         uuid = instance["uuid"]
         async with operation(self._host, ctx, instance, "compute_detach_interface"):
+            await self._host.notifier.plugged(ctx, "interface_detach", "start", instance)
             server = await self._conductor.instance(ctx, uuid) or instance
             vif = next((vif for vif in server["network_info"] if vif["id"] == port_id), None)
             if vif is None:
                 raise InterfaceDetachFailed(uuid)
             await self._host.hypervisor.detach(uuid, port_id)
             await self._host.networks.remove_port(ctx, port_id, vif["preserve_on_delete"])
-            left = [vif for vif in server["network_info"] if vif["id"] != port_id]
-            await self._conductor.save_network_info(ctx, uuid, left)
+            server["network_info"] = [vif for vif in server["network_info"] if vif["id"] != port_id]
+            await self._conductor.save_network_info(ctx, uuid, server["network_info"])
+            await self._host.notifier.plugged(ctx, "interface_detach", "end", server)
 
     async def external_instance_event(self, ctx: RequestContext, events: list[Json]) -> None:
         """What neutron and cinder tell of servers: what changes a network is read anew. A deleted server has none.

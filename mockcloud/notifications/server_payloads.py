@@ -157,6 +157,10 @@ def action_payload(common: Json, fault: Json | None) -> Json:
     return nova_object("InstanceActionPayload", "1.9", {"fault": fault} | common)
 
 
+def volume_payload(common: Json, volume_id: str) -> Json:
+    return nova_object("InstanceActionVolumePayload", "1.7", {"volume_id": volume_id, "fault": None} | common)
+
+
 def block_devices(rows: Sequence[Mapping[str, Any]]) -> list[Json]:
     """Volumes, as rows of block_device_mapping."""
     shown = ("device_name", "boot_index", "delete_on_termination", "volume_id", "tag")

@@ -16,6 +16,11 @@ Json = dict[str, Any]
 Server = Mapping[str, Any]
 
 
+RENAMED = {  # the versioned names of actions that have others
+    "resize.prep": "resize_prep", "finish_resize": "resize_finish", "resize.confirm": "resize_confirm", "resize.revert": "resize_revert",
+}  # fmt: skip
+
+
 class ServerNotifier:
     """`service` is what nova calls the publisher: api, conductor, scheduler or compute."""
 
@@ -65,6 +70,18 @@ class ServerNotifier:
 
         await self._tell(ctx, action, server, unversioned, versioned, "ERROR" if action.endswith(".error") else "INFO")
 
+    async def plugged(self, ctx: RequestContext, what: str, phase: str, server: Server, volume_id: str = "") -> None:
+        """`what` is volume_attach, volume_detach, interface_attach or interface_detach. Unversioned only the end of a volume's is told."""
+
+        def versioned(common: Json) -> Json:
+            return payloads.volume_payload(common, volume_id) if volume_id else payloads.action_payload(common, None)
+
+        if volume_id and phase == "end" and UNVERSIONED in self._notifier.topics:
+            payload = payloads.usage(server, self._zone) | {"volume_id": volume_id}
+            await self._notifier.tell(ctx, f"compute.instance.{what.replace('_', '.')}", payload)
+        if VERSIONED in self._notifier.topics:
+            await self._tell_versioned(ctx, f"{what}.{phase}", server, versioned)
+
     async def deleted(self, ctx: RequestContext, server: Server) -> None:
         """The end of a deletion; `server` is as it was before."""
         gone: Json = {"vm_state": "deleted", "task_state": None, "power_state": 0, "network_info": []}
@@ -78,7 +95,12 @@ class ServerNotifier:
         if UNVERSIONED in notifier.topics:
             await notifier.tell(ctx, f"compute.instance.{action}", unversioned(), priority=priority)
         if VERSIONED in notifier.topics:
-            about = {"user_id": ctx.user_id, "project_id": ctx.project_id}
-            payload = versioned(payloads.described(server, self._zone, ctx.request_id, about))
-            publisher = f"nova-{notifier.service}:{notifier.host}"
-            await notifier.tell(ctx, f"instance.{action}", payload, priority=priority, publisher=publisher, topic=VERSIONED)
+            name, dot, phase = action.rpartition(".")
+            await self._tell_versioned(ctx, f"{RENAMED.get(name, name)}{dot}{phase}", server, versioned, priority)
+
+    async def _tell_versioned(self, ctx: RequestContext, action: str, server: Server, payload: Any, priority: str = "INFO") -> None:
+        notifier = self._notifier
+        about = {"user_id": ctx.user_id, "project_id": ctx.project_id}
+        data = payload(payloads.described(server, self._zone, ctx.request_id, about))
+        publisher = f"nova-{notifier.service}:{notifier.host}"
+        await notifier.tell(ctx, f"instance.{action}", data, priority=priority, publisher=publisher, topic=VERSIONED)

@@ -29,6 +29,10 @@ class Profiler:
         """The id of the point that a fact of a traced request becomes; empty for none."""
         return str(uuid.uuid4()) if points.named(fact) else ""
 
+    def begun(self, fact: Fact) -> None:
+        if fact.point:
+            self._write(fact, "start", fact.start)
+
     def ended(self, fact: Fact) -> None:
         """A call's point ends with its answer, any other with its fact."""
         if fact.trace is None:
@@ -37,7 +41,6 @@ class Profiler:
         if fact.kind == "rpc.answer" and (asked := self._open.pop(call, None)):
             self._write(asked, "stop", fact.end or 0.0)
         elif fact.point:
-            self._write(fact, "start", fact.start)
             if fact.kind == "rpc.publish" and call:
                 self._open[call] = fact
             else:

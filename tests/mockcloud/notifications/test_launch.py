@@ -47,12 +47,25 @@ def names_in(payload: Any, at: str = "") -> set[str]:
     return {path for name, value in chosen for path in {f"{at}{name}", *names_in(value, f"{at}{name}/")}}
 
 
+async def hears(cloud: Cloud, event: str) -> None:
+    """Waits until it is told: what a client sees of the same thing may come earlier."""
+    for _ in range(2_000):
+        if any(fact.name == event for fact in told(cloud)):
+            return
+        await cloud.clock.sleep(0.01)
+    raise AssertionError(f"{event} is not told")
+
+
 async def launch(cloud: Cloud, **more: Any) -> Json:
+    """Until it is over, and everything of it told."""
     member = client(cloud, "member")
     given = await launching.prepare(cloud, member)
     answer = await launching.boot(member, given, given.volume_ids[0], **more)
     assert answer.status == 202
     server = await launching.settled(cloud, member, answer.json()["server"]["id"])
+    last = {"none": "", "unversioned": "compute.instance.create.end"}.get(cloud.settings.notifications, "instance.create.end")
+    if server["status"] == "ACTIVE" and last:
+        await hears(cloud, last)
     return {"id": server["id"], "status": server["status"], "request_id": answer.headers["x-openstack-request-id"]}
 
 
@@ -168,7 +181,7 @@ async def test_a_deletion_is_told_from_its_start_to_its_end(cloud: Cloud) -> Non
     cloud.recorder.clear()
     member = client(cloud, "member")
     await launching.delete(cloud, member, server["id"])
-    await cloud.clock.sleep(0.05)
+    await hears(cloud, "instance.delete.end")
     unversioned = [name.removeprefix("compute.instance.") for name in names(told(cloud, "unversioned", "compute.instance."))]
     assert unversioned == ["update", "delete.start", "shutdown.start", "shutdown.end", "delete.end"]
     assert [name for name in names(told(cloud, "versioned")) if name != "instance.update"] == [
@@ -187,8 +200,7 @@ async def test_what_is_done_to_a_server_is_told(cloud: Cloud, action: str, told_
     body = {action: {"type": "HARD"} if action == "reboot" else None}
     member = client(cloud, "member")
     assert (await member.post("nova", f"/v2.1/servers/{server['id']}/action", json=body)).status == 202
-    await launching.settled(cloud, member, server["id"])
-    await cloud.clock.sleep(0.02)
+    await hears(cloud, f"compute.instance.{told_as}.end")
     done = [name for name in names(told(cloud, "unversioned")) if told_as in name]
     assert done == [f"compute.instance.{told_as}.start", f"compute.instance.{told_as}.end"]
 
@@ -215,3 +227,44 @@ async def test_the_setting_chooses_the_formats_of_nova(make_cloud: Any, setting:
     assert {fact.attributes["format"] for fact in told(cloud)} == forms
     of_nova = {fact.attributes["format"] for fact in told(cloud) if fact.attributes["exchange"] == "nova"}
     assert of_nova == {"none": set(), "both": {"unversioned", "versioned"}}.get(setting, {setting})
+
+
+async def test_a_resize_is_told_in_its_parts_under_both_names(cloud: Cloud) -> None:
+    server = await launch(cloud)
+    member = client(cloud, "member")
+    path = f"/v2.1/servers/{server['id']}"
+    assert (await member.post("nova", f"{path}/action", json={"resize": {"flavorRef": "2"}})).status == 202
+    await hears(cloud, "instance.resize_finish.end")
+    assert (await member.post("nova", f"{path}/action", json={"confirmResize": None})).status == 204
+    for part in ("resize", "resize_confirm"):
+        await hears(cloud, f"instance.{part}.end")
+    parts = {
+        "unversioned": ["resize.prep", "resize", "finish_resize", "resize.confirm"],
+        "versioned": ["resize_prep", "resize", "resize_finish", "resize_confirm"],
+    }
+    for form, expected in parts.items():
+        heard = [name.removeprefix("compute.").removeprefix("instance.") for name in names(told(cloud, form)) if "resize" in name]
+        assert sorted(heard) == sorted(f"{part}.{phase}" for part in expected for phase in ("start", "end")), form
+
+
+async def test_a_volume_and_an_interface_that_come_and_go_are_told(cloud: Cloud) -> None:
+    server = await launch(cloud)
+    member = client(cloud, "member")
+    path = f"/v2.1/servers/{server['id']}"
+    volume = await launching.create_volume(cloud, member)
+    body = {"volumeAttachment": {"volumeId": volume}}
+    assert (await member.post("nova", f"{path}/os-volume_attachments", json=body)).status == 200
+    await hears(cloud, "instance.volume_attach.end")
+    assert (await member.delete("nova", f"{path}/os-volume_attachments/{volume}")).status == 202
+    port = (await member.post("nova", f"{path}/os-interface", json={"interfaceAttachment": {}})).json()["interfaceAttachment"]["port_id"]
+    assert (await member.delete("nova", f"{path}/os-interface/{port}")).status == 202
+    await hears(cloud, "instance.volume_detach.end")
+    await hears(cloud, "instance.interface_detach.end")
+    versioned = [name for name in names(told(cloud, "versioned")) if "_attach" in name or "_detach" in name]
+    kinds = ("volume_attach", "volume_detach", "interface_attach", "interface_detach")
+    assert sorted(versioned) == sorted(f"instance.{kind}.{phase}" for kind in kinds for phase in ("start", "end"))
+    heard = {fact.name: fact.attributes["payload"]["volume_id"] for fact in told(cloud, "unversioned", "compute.instance.volume.")}
+    assert heard == {"compute.instance.volume.attach": volume, "compute.instance.volume.detach": volume}
+    added = next(fact for fact in told(cloud, "versioned") if fact.name == "instance.interface_attach.end")
+    ports = {ip["nova_object.data"]["port_uuid"] for ip in added.attributes["payload"]["nova_object.data"]["ip_addresses"]}
+    assert port in ports

@@ -86,7 +86,11 @@ async def launch(cloud: Cloud, base_id: str) -> str:
     answer = await member.post("nova", "/v2.1/servers", json={"server": server}, version="2.90", headers=headers(base_id))
     assert answer.status == 202
     await launching.settled(cloud, member, answer.json()["server"]["id"])
-    await cloud.clock.sleep(0.05)
+    for _ in range(2_000):  # what a client sees as ACTIVE is not yet over for the compute
+        facts = [fact for fact in cloud.recorder.facts() if fact.trace is not None]
+        if all(fact.end is not None for fact in facts) and any(fact.name == "instance.create.end" for fact in facts):
+            break
+        await cloud.clock.sleep(0.01)
     return str(answer.json()["server"]["id"])
 
 
