@@ -105,7 +105,9 @@ class Scan:
 
 def _belongs(fact: Fact, boot: Fact) -> bool:
     """Whether it may be of this launch: other requests send messages about the server, too."""
-    return not (fact.kind.startswith("rpc.") and boot.request_ids and fact.request_ids) or bool(fact.request_ids & boot.request_ids)
+    return not (fact.kind.startswith(("rpc.", "log")) and boot.request_ids and fact.request_ids) or bool(
+        fact.request_ids & boot.request_ids
+    )
 
 
 def makes_servers(fact: Fact) -> bool:
@@ -174,6 +176,13 @@ def within(event: str, fact: Fact, seen: str, direct: bool = True) -> Sighting:
 def some_time(event: str, fact: Fact, seen: str, direct: bool = False) -> Sighting:
     """It is known to be so, but not since when."""
     return Sighting(event, fact, -math.inf, math.inf, seen, direct)
+
+
+def logged(scan: Scan, event: str, actor: str, words: str) -> Iterator[Sighting]:
+    """A line of that service's log with these words: what it tells of had happened by then."""
+    for fact in scan.those("log", actor=actor, message=lambda message: words in str(message)):
+        yield by_then(event, fact, str(fact.get("message"))[:120])
+        return
 
 
 @dataclass

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.evidence import Fact
-from conformance.sightings import LAUNCH_METHODS, Contradiction, Found, Scan, begun, by_then, is_call, routing_key, sees, since_then, within
+from conformance.sightings import (
+    LAUNCH_METHODS,
+    Contradiction,
+    Found,
+    Scan,
+    begun,
+    by_then,
+    is_call,
+    logged,
+    routing_key,
+    sees,
+    since_then,
+    within,
+)
 
 CLASSIC, CELLS = ("classic",), ("cells_v2",)
 FIRST_CALLS = {"classic": ("instance_get_by_uuid",), "cells_v2": ("object_class_action_versions",)}
@@ -95,11 +108,12 @@ def taken(scan: Scan, event: str) -> Iterator[Found]:
 
 @sees("S09")
 def scheduler_started(scan: Scan, event: str) -> Iterator[Found]:
-    """Notification: the scheduler says that it starts on the request."""
+    """Notification or log: the scheduler says that it starts on the request."""
     for fact in scan.those(
         "notification", name=lambda name: name in ("scheduler.run_instance.start", "scheduler.select_destinations.start")
     ):
         yield by_then(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
+    yield from logged(scan, event, "nova-scheduler", "Starting to schedule")
 
 
 @sees("S10", dialects=CLASSIC)
@@ -107,7 +121,7 @@ def hosts_read(scan: Scan, event: str) -> Iterator[Found]:
     """Database: the scheduler SELECTs from compute_nodes; or its log names filters and weights."""
     for fact in scan.those("db", actor="nova-scheduler", name="SELECT compute_nodes"):
         yield begun(event, fact, fact.name)
-    yield from _filter_lines(scan, event)
+    yield from logged(scan, event, "nova-scheduler", "Weighed")
 
 
 @sees("S10", dialects=CELLS)
@@ -120,20 +134,15 @@ def host_claimed(scan: Scan, event: str) -> Iterator[Found]:
                 seen = True
                 yield begun(event, fact, f"{fact.name}: the claim")
     if not seen:
-        yield from _filter_lines(scan, event)
+        yield from logged(scan, event, "nova-scheduler", "Weighed")
 
 
 def _for_scheduler(scan: Scan, fact: Fact) -> bool:
-    """A request that placement served, in the course of the scheduler's work."""
+    """A request that placement served for the scheduler, or in the course of its work."""
+    if fact.get("caller") == "nova-scheduler":
+        return True
     taken_by = scan.fact("S09")
     return fact.actor == "placement" and taken_by is not None and scan.evidence.within(fact, taken_by)
-
-
-def _filter_lines(scan: Scan, event: str) -> Iterator[Found]:
-    for fact in scan.those("log", actor="nova-scheduler"):
-        if "Weighed" in str(fact.get("message", "")):
-            yield begun(event, fact, str(fact.get("message"))[:120])
-            return
 
 
 @sees("S11", once=True)
@@ -163,11 +172,12 @@ def hosts_of(result: object) -> Iterator[str]:
 
 @sees("S11")
 def choice_announced(scan: Scan, event: str) -> Iterator[Found]:
-    """Notification: the scheduler says that it has chosen."""
+    """Notification: the scheduler says that it has chosen; or the conductor's log says whom."""
     for fact in scan.those(
         "notification", name=lambda name: name in ("scheduler.run_instance.scheduled", "scheduler.select_destinations.end")
     ):
         yield since_then(event, fact, fact.name, direct=False)
+    yield from logged(scan, event, "nova-conductor", "Selected host")
 
 
 @sees("S12a", dialects=CELLS)
@@ -204,9 +214,7 @@ def build_announced(scan: Scan, event: str) -> Iterator[Found]:
     """Notification or log: the compute says that it starts the build."""
     for fact in scan.those("notification", name=lambda name: name in ("compute.instance.create.start", "instance.create.start")):
         yield by_then(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
-    for fact in scan.those("log", actor="nova-compute"):
-        if "Starting instance" in str(fact.get("message", "")):
-            yield by_then(event, fact, "Starting instance...")
+    yield from logged(scan, event, "nova-compute", "Starting instance")
 
 
 @sees("S14", once=True)
@@ -269,9 +277,7 @@ def data_taken(scan: Scan, event: str) -> Iterator[Found]:
 @sees("S18")
 def claimed(scan: Scan, event: str) -> Iterator[Found]:
     """Log: the compute's claim succeeded; REST: the compute reads its allocation before the claim."""
-    for fact in scan.those("log", actor="nova-compute"):
-        if "Claim successful" in str(fact.get("message", "")):
-            yield begun(event, fact, str(fact.get("message"))[:120])
+    yield from logged(scan, event, "nova-compute", "Claim successful")
 
 
 @sees("S08a", "S14", "S15")

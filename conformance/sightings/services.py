@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from conformance.evidence import Fact
-from conformance.sightings import Found, Scan, begun, by_then, ended, sees, since_then, some_time
+from conformance.sightings import Found, Scan, begun, by_then, ended, logged, sees, since_then, some_time
 
 SERVICE = {"S19": "glance", "S22": "neutron", "S25": "cinder"}
 SEEN_FROM = {"nova-api": ("S19a", "S22a", "S25a"), "nova-compute": ("S19", "S22", "S25")}
@@ -38,8 +38,17 @@ def _calls(scan: Scan, event: str, actor: str) -> Iterator[Fact]:
         return
     for fact in scan.those("http.server", actor=service):
         doer = scan.doer(fact)
-        if _asks(event, fact) and (doer.actor if doer else fact.get("caller")) == actor:
+        caller = doer.actor if doer else fact.get("caller") or _sole_caller(scan, event, fact)
+        if _asks(event, fact) and caller == actor:
             yield fact
+
+
+def _sole_caller(scan: Scan, event: str, fact: Fact) -> str:
+    """Where nothing tells who asked: of some requests a launch's only ones are the compute's."""
+    path = str(fact.get("path"))
+    if path.endswith("/file") or event == "S22" or (event == "S25" and (fact.get("method") == "PUT" or path.endswith("/action"))):
+        return "nova-compute"
+    return ""
 
 
 def _is_at(fact: Fact, service: str) -> bool:
@@ -80,12 +89,13 @@ def image_sent(scan: Scan, event: str) -> Iterator[Found]:
 
 @sees("S22", "S24")
 def port_announced(scan: Scan, event: str) -> Iterator[Found]:
-    """Notification: neutron makes (S22) and binds (S24) a port of the server."""
+    """Notification: neutron makes (S22) and binds (S24) a port of the server; or the compute's log says that it has one."""
     wanted = {"S22": ("port.create.start", "port.create.end", "port.update.start"), "S24": ("port.update.end",)}[event]
     for fact in scan.those("notification", name=lambda name: name in wanted):
         if scan.server_id in fact.server_ids:
             yield by_then(event, fact, fact.name) if event == "S22" else since_then(event, fact, fact.name)
             return
+    yield from logged(scan, event, "nova-compute", "Successfully created port")
 
 
 @sees("S25", "S27")
@@ -109,6 +119,4 @@ def build_ended(scan: Scan, event: str) -> Iterator[Found]:
     """Notification, log or trace: the compute says that the guest runs."""
     for fact in scan.those("notification", name=lambda name: name in ("compute.instance.create.end", "instance.create.end")):
         yield by_then(event, fact, f"{fact.name} by {fact.get('publisher_id', '?')}")
-    for fact in scan.those("log", actor="nova-compute"):
-        if "to spawn the instance on the hypervisor" in str(fact.get("message", "")):
-            yield by_then(event, fact, str(fact.get("message"))[:120])
+    yield from logged(scan, event, "nova-compute", "to spawn the instance on the hypervisor")

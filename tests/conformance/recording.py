@@ -14,6 +14,7 @@ from conformance.evidence import Evidence, Fact, fingerprint
 from conformance.judge import judge
 from conformance.registry import Result
 from conformance.sources.envelope import Frame, Reader
+from conformance.sources.loglines import LogReader, once_each
 from conformance.sources.notifications import recorded
 from conformance.sources.points import facts_of
 from conformance.sources.shelf import Shelf
@@ -83,6 +84,15 @@ class Recording:
         """What OSProfiler shows of it: the trace is of the whole command, of which the boot request is a part."""
         facts = facts_of(self.load("osprofiler.json"))
         return [replace(f, request_ids=frozenset({self.request_id}), server_ids=f.server_ids & {self.server_id}) for f in facts]
+
+    def logged(self) -> list[Fact]:
+        facts: list[Fact] = []
+        for path in sorted((self.folder / "logs").iterdir()):
+            reader = LogReader(path.name)
+            for line in path.read_text().splitlines():
+                reader.read(self._own(line))
+            facts += reader.facts(frozenset({self.request_id}), frozenset({self.server_id}))
+        return once_each(facts)
 
     # what the client saw
 
