@@ -10,12 +10,16 @@ from typing import Any
 
 from conformance.client import Exchange, Person
 from conformance.cloud import Cloud
-from conformance.launch import EVENTS, Launch
-from conformance.registry import Broken, Unsupported, Violation
+from conformance.endings import must_leave_nothing
+from conformance.launch import EVENTS, Launch, new_global_id
+from conformance.mishaps import volumes_for
+from conformance.registry import Broken, Unsupported, Violation, require
 from conformance.situations import servers_named
 
 HYPERVISORS = "2.53"  # the last version but few that shows what hosts have in use
 ALLOCATIONS = "1.28"
+BUILDING = ("networking", "block_device_mapping", "spawning")
+HELD = 0.3  # seconds that a step is held back
 TOO_BIG = 5_000_000  # GB: no host has such a disk, and no quota counts it
 
 
@@ -35,9 +39,11 @@ def several(cloud: Cloud, count: int, seconds: float | None = None, **server: An
         time.sleep(0.05 if cloud.is_mock else 0.5)
 
 
-def deleted(cloud: Cloud, launch: Launch) -> Exchange:
-    """The answer to the server's deletion, which is not waited for."""
-    return launch.person.delete("compute", f"/servers/{launch.server_id}")
+def attempts_of(launch: Launch) -> list[dict[str, Any]]:
+    """What computes did in the course of the launch: an event for each that tried, the first first."""
+    events = [event for action in launch.actions if action["action"] == "create" for event in action.get("events") or ()]
+    listed = reversed([event for event in events if str(event["event"]).startswith("compute")])  # nova lists the latest first
+    return sorted(listed, key=lambda event: str(event["start_time"]))
 
 
 def watch(cloud: Cloud, launch: Launch, ends: Callable[[Exchange], bool], seconds: float) -> list[Exchange]:
@@ -58,6 +64,32 @@ def status_of(shown: Exchange) -> str:
 
 def task_of(shown: Exchange) -> str | None:
     return shown.body["server"]["OS-EXT-STS:task_state"] if shown.status == 200 else None
+
+
+def deleted_meanwhile(cloud: Cloud, step: int, name: str, task: str = "scheduling") -> None:
+    """A server is deleted while its launch is held back at a step, in this task, or, where nothing can be held back, at once."""
+    volumes = volumes_for(cloud)
+    request_id = new_global_id()
+    with ExitStack() as stack:
+        try:
+            for held in (step, 28):  # the second only for a launch that goes on in spite of the deletion
+                stack.enter_context(cloud.control.fault(held, "delay", seconds=HELD, request_id=request_id))
+        except Unsupported:
+            pass  # the race is run as it is
+        launch = cloud.launcher.launch(name=name, wait=False, volumes=volumes, global_request_id=request_id)
+        require(launch.server_id, "202", launch.boot, launch.boot.fact)
+        watch(cloud, launch, lambda shown: task_of(shown) == task or status_of(shown) != "BUILD", HELD)
+        answer = launch.person.delete("compute", f"/servers/{launch.server_id}")
+        require(answer.status == 204, "204 to the deletion", answer, answer.fact)
+        looks = watch(cloud, launch, lambda shown: status_of(shown) == "DELETED", patience(cloud, 120.0))
+        # a launch that goes on in spite of it would now come to its end
+        looks += watch(cloud, launch, lambda shown: False, HELD + 0.2 if cloud.is_mock else 5.0)
+    for look in looks:
+        finished = status_of(look) == "ACTIVE" and task_of(look) != "deleting"
+        require(not finished, "no ACTIVE after the deletion", "ACTIVE", look.fact)
+        require(task_of(look) not in BUILDING, "the build stops", f"task_state {task_of(look)} after the deletion", look.fact)
+    require(status_of(looks[-1]) == "DELETED", "404 in the end", status_of(looks[-1]), looks[-1].fact)
+    must_leave_nothing(cloud, launch)
 
 
 def unplaceable(cloud: Cloud, **server: Any) -> Launch:

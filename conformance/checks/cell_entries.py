@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 
 from conformance.cloud import Cloud
-from conformance.endings import must_leave_nothing
-from conformance.launch import EVENTS, new_global_id
-from conformance.machinery import deleted, patience, status_of, task_of, watch
-from conformance.mishaps import volumes_for
-from conformance.registry import Unsupported, check, require
+from conformance.launch import EVENTS
+from conformance.machinery import deleted_meanwhile, patience
+from conformance.registry import check, require
 from conformance.traffic import comparable, traffic
 
 CELL_ROWS = ("INSERT instances", "INSERT instance_actions", "INSERT block_device_mapping")
-BUILDING = ("networking", "block_device_mapping", "spawning")
-HELD = 0.3  # seconds that a step is held back
 
 
 @check(
@@ -46,34 +41,10 @@ def rows_go_first(cloud: Cloud) -> None:
         time.sleep(0.002 if cloud.is_mock else 0.2)
 
 
-def delete_meanwhile(cloud: Cloud, step: int, name: str) -> None:
-    """A server is deleted while its launch is held back at a step, or, where nothing can be held back, at once."""
-    volumes = volumes_for(cloud)
-    request_id = new_global_id()
-    with ExitStack() as stack:
-        try:
-            for held in (step, 28):  # the second only for a launch that goes on in spite of the deletion
-                stack.enter_context(cloud.control.fault(held, "delay", seconds=HELD, request_id=request_id))
-        except Unsupported:
-            pass  # the race is run as it is
-        launch = cloud.launcher.launch(name=name, wait=False, volumes=volumes, global_request_id=request_id)
-        require(launch.server_id, "202", launch.boot, launch.boot.fact)
-        answer = deleted(cloud, launch)
-        require(answer.status == 204, "204 to the deletion", answer, answer.fact)
-        looks = watch(cloud, launch, lambda shown: status_of(shown) in ("DELETED", "ACTIVE"), patience(cloud, 120.0))
-        # a launch that goes on in spite of it would now come to its end
-        looks += watch(cloud, launch, lambda shown: status_of(shown) == "ACTIVE", HELD + 0.2 if cloud.is_mock else 5.0)
-    for look in looks:
-        require(status_of(look) != "ACTIVE", "no ACTIVE after the deletion", "ACTIVE", look.fact)
-        require(task_of(look) not in BUILDING, "the build stops", f"task_state {task_of(look)} after the deletion", look.fact)
-    require(status_of(looks[-1]) == "DELETED", "404 in the end", status_of(looks[-1]), looks[-1].fact)
-    must_leave_nothing(cloud, launch)
-
-
 @check(
     "S12.C5", "B", given="a server whose task_state is scheduling", when="it is deleted",
     then="it never becomes ACTIVE and is gone in the end; no port, no allocation, its volume is available",
 )  # fmt: skip
 def deleted_while_scheduling(cloud: Cloud) -> None:
     """A server deleted while it is scheduled is not built, and leaves nothing."""
-    delete_meanwhile(cloud, 13, "dropped")
+    deleted_meanwhile(cloud, 13, "dropped")

@@ -8,8 +8,7 @@ from conformance.checks.choice import must_be_without_host
 from conformance.cloud import Cloud
 from conformance.endings import port_is_free, volume_is_free
 from conformance.evidence import Fact
-from conformance.launch import Launch
-from conformance.machinery import host_of, hypervisors, unplaceable
+from conformance.machinery import attempts_of, host_of, hypervisors, unplaceable
 from conformance.registry import NotObservable, Unsupported, check, require
 from conformance.sightings.messages import hosts_of
 from conformance.traffic import Traffic, traffic
@@ -17,12 +16,6 @@ from conformance.traffic import host_of as addressee
 
 FAILED_EVENTS = {"classic": "schedule", "cells_v2": "conductor_schedule_and_build_instances"}
 ALTERNATES = 2
-
-
-def compute_events(launch: Launch) -> list[dict[str, object]]:
-    """What computes did in the course of the launch, an attempt each."""
-    events = [event for action in launch.actions for event in action.get("events") or () if action["action"] == "create"]
-    return [event for event in events if str(event["event"]).startswith("compute")]
 
 
 def winner(seen: Traffic) -> tuple[str, Fact | None]:
@@ -58,7 +51,7 @@ def host_id(cloud: Cloud) -> None:
     launch = cloud.golden.must_be_active()
     shown = [str(view.get("hostId") or "") for view in launch.views]
     values = list(dict.fromkeys(value for value in shown if value))
-    attempts = max(len(compute_events(launch)), 1)
+    attempts = max(len(attempts_of(launch)), 1)
     require(len(values) <= attempts, f"{attempts} hostId(s)", f"{len(values)}: {', '.join(v[:8] for v in values)}", *launch.views[-2:])
     require(shown[-1], "a hostId of an ACTIVE server", "it is empty", *launch.views[-1:])
     if attempts == 1:

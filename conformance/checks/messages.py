@@ -6,7 +6,17 @@ from conformance.cloud import Cloud
 from conformance.evidence import Fact
 from conformance.machinery import hurried, patience, several, status_of, watch, without
 from conformance.registry import NotObservable, check, require
-from conformance.traffic import LAUNCHERS, SCHEDULER_CALLERS, SERVER_ENTRIES, Traffic, comparable, crowd, host_of, must_be_seen_as, traffic
+from conformance.traffic import (
+    LAUNCHERS,
+    SCHEDULER_CALLERS,
+    SERVER_ENTRIES,
+    Traffic,
+    comparable,
+    crowded,
+    host_of,
+    must_be_seen_as,
+    traffic,
+)
 
 RPC_TIMEOUT = 60.0  # seconds after which a call gives up, everywhere
 SPEED = 100.0
@@ -111,7 +121,7 @@ def one_request_for_all(cloud: Cloud) -> None:
 )  # fmt: skip
 def taken_once(cloud: Cloud) -> None:
     """Each request is handled by exactly one scheduler, however many there are."""
-    for seen in [traffic(cloud), *crowd(cloud)]:
+    for seen in crowded(cloud):
         for message in seen.scheduler_requests:
             takers = [taken for taken in seen.deliveries(message) if not taken.get("redelivered")]
             require(len(takers) == 1, "one scheduler takes the request", f"{len(takers)} did", message, *takers)
