@@ -315,4 +315,6 @@ def error_is_heard(cloud: Cloud) -> None:
         require(launch.status == "ERROR", "ERROR", launch.status or "no server", *launch.views[-1:])
         fault = launch.final.get("fault") or {}
         require(fault.get("message"), "a fault with a message", fault or "none", *launch.views[-1:])
+        if cloud.dialect == "cells_v2":  # nova-api's reservation stands until then, as it does without a host
+            cloud.launcher.gone(launch)
         must_leave_nothing(cloud, launch)
