@@ -13,6 +13,7 @@ from mockcloud.http.context import Context
 from mockcloud.http.errors import BadRequest, NotFound
 from mockcloud.http.reply import Json, Query
 from mockcloud.nova import quota
+from mockcloud.nova.api_tables import build_requests
 from mockcloud.nova.links import MAX_LIMIT
 from mockcloud.nova.lookup import is_admin
 from mockcloud.nova.tables import instance_group_members, instance_groups, instances
@@ -79,13 +80,15 @@ def _find(ctx: Context, tx: Transaction, group_id: str, action: str) -> Row:
 
 
 def _members(tx: Transaction, groups: Sequence[str]) -> dict[str, list[str]]:
-    """The living members of each group."""
+    """The living members of each group, those that have no cell yet behind the others."""
     members = instance_group_members
-    stmt = select(members).join(instances, instances.c.uuid == members.c.instance_uuid)
-    stmt = stmt.where(members.c.group_uuid.in_(groups), instances.c.deleted_at.is_(None)).order_by(instances.c.id)
     found: dict[str, list[str]] = defaultdict(list)
-    for row in tx.all(stmt):
-        found[row["group_uuid"]].append(row["instance_uuid"])
+    for table in (instances, build_requests):
+        if tx.knows(table):
+            stmt = select(members).join(table, table.c.uuid == members.c.instance_uuid)
+            stmt = stmt.where(members.c.group_uuid.in_(groups), table.c.deleted_at.is_(None)).order_by(table.c.id)
+            for row in tx.all(stmt):
+                found[row["group_uuid"]].append(row["instance_uuid"])
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import json
 import logging
 from collections.abc import Callable
@@ -14,9 +15,18 @@ import pytest
 
 from mockcloud.cloud import Cloud
 from mockcloud.testing.client import Client
+from specs import DIALECTS
+from tests.conftest import MakeCloud
 from tests.e2e import launching
 
 As = Callable[[str], Client]
+
+
+@pytest.fixture(params=DIALECTS)
+def make_cloud(make_cloud: MakeCloud, request: pytest.FixtureRequest) -> MakeCloud:
+    """Each dialect has messages of its own."""
+    return functools.partial(make_cloud, dialect=request.param)
+
 
 FILE, DATA = (base64.b64encode(text).decode() for text in (b"what stands in the file", b"#!/bin/sh\necho what the guest is told"))
 BORN, CHANGED, REBUILT, RESCUED = "born-with-0a1", "changed-to-1b2", "rebuilt-with-2c3", "rescued-with-3d4"
@@ -93,7 +103,7 @@ async def test_a_launch_that_fails_tells_no_secret_either(cloud: Cloud, as_: As,
     caplog.set_level(logging.DEBUG)
     member = as_("member")
     given = await launching.prepare(cloud, member, 0)
-    for step in (8, 13, 28):
+    for step in (8, 9, 13, 14, 28):
         cloud.faults.add(step, "fail", count=None)
         told = {"user_data": DATA, "adminPass": BORN, "personality": [{"path": "/etc/motd", "contents": FILE}]}
         body = {"name": "vm", "flavorRef": "1", "imageRef": given.image_id, "networks": [{"uuid": given.network_id}], **told}

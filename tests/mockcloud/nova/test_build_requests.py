@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -155,6 +156,37 @@ async def test_group_members_without_a_cell_count_too(cloud: Cloud, member: Clie
     boot = {"server": server, "os:scheduler_hints": {"group": group}}
     answers = [await member.post("nova", "/v2.1/servers", json=boot, version=launching.VERSION) for _ in range(2)]
     assert [answer.status for answer in answers] == [202, 403]
+    shown = (await member.get("nova", f"/v2.1/os-server-groups/{group}", version="2.64")).json()["server_group"]
+    assert shown["members"] == [answers[0].json()["server"]["id"]]
+
+
+async def test_launches_at_the_same_time_do_not_exceed_the_quota_together(cloud: Cloud, member: Client, given: Any) -> None:
+    quota = {"quota_set": {"instances": 2}}
+    assert (await client(cloud, "admin").put("nova", f"/v2.1/os-quota-sets/{member.project_id}", json=quota)).status == 200
+    answers = await asyncio.gather(*(launching.boot(member, given) for _ in range(5)))
+    assert sorted(answer.status for answer in answers) == [202, 202, 403, 403, 403]
+    assert len(await listed(member)) == 2
+    fewer = await launching.boot(member, given, min_count=1, max_count=9)
+    assert fewer.status == 403
+    (first, second) = await listed(member)
+    assert (await member.delete("nova", f"/v2.1/servers/{first['id']}")).status == 204
+    fewer = await launching.boot(member, given, min_count=1, max_count=9)
+    assert (fewer.status, len(await listed(member))) == (202, 2)
+
+
+async def test_a_client_that_goes_away_leaves_nothing_half_made(cloud: Cloud, member: Client, given: Any) -> None:
+    """Wherever its request is cut off: the server is asked for whole, or not at all."""
+    for step in (6, 7, 8):
+        cloud.faults.add(step, "delay", seconds=30)
+        post = asyncio.ensure_future(launching.boot(member, given, given.volume_ids[0]))
+        while cloud.faults.armed:
+            await cloud.clock.sleep(0.005)
+        post.cancel()
+        await asyncio.gather(post, return_exceptions=True)
+        assert await listed(member) == []
+        assert await volume_status(member, given.volume_ids[0]) == "available"
+    await cloud.workers["conductor"].start()
+    await launching.nothing_left(cloud)
 
 
 async def test_a_volume_that_another_launch_was_faster_to_get_is_refused_and_nothing_stays(
