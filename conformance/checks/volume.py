@@ -9,9 +9,9 @@ from conformance.client import Exchange
 from conformance.cloud import Cloud
 from conformance.endings import eventually, must_be_attached, must_fail, must_follow, volume_is_free
 from conformance.launch import Launch
-from conformance.mishaps import held, refuses_bad_tokens, validates_the_token
+from conformance.mishaps import failing, held, refuses_bad_tokens, validates_the_token, volumes_for
 from conformance.registry import Broken, Unsupported, check, require
-from conformance.shared_launches import doomed, from_volume
+from conformance.shared_launches import from_volume
 
 Json = dict[str, Any]
 ATTACHMENTS = "3.27"  # cinder's attachments as a resource
@@ -28,11 +28,6 @@ def shown_volume(cloud: Cloud, volume_id: str) -> tuple[Json, Exchange]:
 def attachments_of(cloud: Cloud, volume_id: str) -> list[Json]:
     listed = cloud.member.get("volume", "/attachments", params={"volume_id": volume_id}, version=ATTACHMENTS)
     return list((listed.body or {}).get("attachments", [])) if listed.status == 200 else []
-
-
-def idle_volume(cloud: Cloud) -> str:
-    """One that no server has."""
-    return cloud.once("idle volume", lambda: cloud.resources.volume(cloud.member))
 
 
 @check(
@@ -102,8 +97,8 @@ def reserved_at_once(cloud: Cloud) -> None:
 )  # fmt: skip
 def given_back(cloud: Cloud) -> None:
     """A launch that fails after it has attached a volume gives the volume back."""
-    launch = doomed(cloud)
-    must_fail(launch)
+    with failing(cloud, 28, volumes=volumes_for(cloud)) as launch:
+        must_fail(launch)
     for volume_id in launch.volumes:
         volume_is_free(cloud.member, volume_id)
 
@@ -115,7 +110,7 @@ def given_back(cloud: Cloud) -> None:
 def cinder_refuses_bad_tokens(cloud: Cloud) -> None:
     """Cinder asks keystone, and refuses a token that is no good."""
     refuses_bad_tokens(cloud.member, "volume", "GET", "/volumes", control="/volumes")
-    volume_id = idle_volume(cloud)
+    volume_id = cloud.resources.volume(cloud.member)
     body = {"attachment": {"volume_uuid": volume_id, "instance_uuid": str(uuid.uuid4())}}
     refuses_bad_tokens(cloud.member, "volume", "POST", "/attachments", control="/volumes", json=body, version=ATTACHMENTS)
     volume_is_free(cloud.member, volume_id)
@@ -128,7 +123,7 @@ def cinder_refuses_bad_tokens(cloud: Cloud) -> None:
 )  # fmt: skip
 def volumes_are_private(cloud: Cloud) -> None:
     """Nobody attaches another project's volume, nor one that they may only read."""
-    volume_id = idle_volume(cloud)
+    volume_id = cloud.resources.volume(cloud.member)
     body = {"attachment": {"volume_uuid": volume_id, "instance_uuid": str(uuid.uuid4())}}
     for person, statuses in ((cloud.stranger, (404,)), (cloud.reader, (403, 200, 202))):
         answer = person.post("volume", "/attachments", json=body, version=ATTACHMENTS)
