@@ -152,7 +152,7 @@ def host_returned(scan: Scan, event: str) -> Iterator[Found]:
     if call is None or not call.get("msg_id"):
         return
     for fact in scan.those("rpc.reply", msg_id=call.get("msg_id")):
-        if hosts := sorted(set(hosts_of(fact.get("result")))):
+        if hosts := list(dict.fromkeys(hosts_of(fact.get("result")))):
             yield begun(event, fact, f"reply: {', '.join(hosts)}")
         elif fact.get("failure") is None and fact.get("result") not in (None, [], {}):
             yield Contradiction(event, fact, "a reply with a host", "a reply without one")
