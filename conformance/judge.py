@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import specs
 from conformance.evidence import Evidence, Fact
@@ -59,7 +60,7 @@ def look(evidence: Evidence, boot: Fact, server_id: str, dialect: str, after: di
                     seen.repeated.setdefault(event, []).extend(sightings)
                 candidates += sightings
             if candidates:
-                scan.found[event] = _pick(candidates, [scan.found[p] for p in after[event] if p in scan.found])
+                scan.found[event] = _pick(candidates, [scan.found[p] for p in _nearest(event, after, scan.found)])
                 seen.sightings.setdefault(event, []).append(scan.found[event])
     return seen
 
@@ -86,16 +87,29 @@ def _pick(candidates: list[Sighting], before: list[Sighting]) -> Sighting:
     return next((s for s in ranked if not any(p.certainly_after(s) for p in before)), ranked[0])
 
 
+def _nearest(event: str, after: dict[str, tuple[str, ...]], there: Container[str]) -> Iterator[str]:
+    """What has to come before: where a predecessor was not seen, its own predecessors do."""
+    for predecessor in after[event]:
+        if predecessor in there:
+            yield predecessor
+        else:
+            yield from _nearest(predecessor, after, there)
+
+
 def _disorder(seen: Seen, after: dict[str, tuple[str, ...]]) -> dict[str, list[tuple[str, Sighting, Sighting]]]:
     """By event: the pairs that were seen the wrong way round. It counts for both: the one was too early or the other too late."""
+    clocks: dict[str, dict[str, list[Sighting]]] = {}
+    for event, sightings in seen.sightings.items():
+        for sighting in sightings:
+            clocks.setdefault(sighting.clock, {}).setdefault(event, []).append(sighting)
     wrong: dict[str, list[tuple[str, Sighting, Sighting]]] = {}
-    for event, predecessors in after.items():
-        for predecessor in predecessors:
-            for second in seen.sightings.get(event, ()):
-                for first in seen.sightings.get(predecessor, ()):
+    for there in clocks.values():
+        for event, later in there.items():
+            for predecessor in dict.fromkeys(_nearest(event, after, there)):
+                for first, second in itertools.product(there[predecessor], later):
                     if first.certainly_after(second):
-                        wrong.setdefault(event, []).append((f"{predecessor} comes before {event}", first, second))
-                        wrong.setdefault(predecessor, []).append((f"{predecessor} comes before {event}", first, second))
+                        for blamed in (event, predecessor):
+                            wrong.setdefault(blamed, []).append((f"{predecessor} comes before {event}", first, second))
     return wrong
 
 
