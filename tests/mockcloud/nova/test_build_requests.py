@@ -168,7 +168,7 @@ async def test_launches_at_the_same_time_do_not_exceed_the_quota_together(cloud:
     assert len(await listed(member)) == 2
     fewer = await launching.boot(member, given, min_count=1, max_count=9)
     assert fewer.status == 403
-    (first, second) = await listed(member)
+    first, _ = await listed(member)
     assert (await member.delete("nova", f"/v2.1/servers/{first['id']}")).status == 204
     fewer = await launching.boot(member, given, min_count=1, max_count=9)
     assert (fewer.status, len(await listed(member))) == (202, 2)
@@ -259,3 +259,25 @@ async def test_a_conductor_that_comes_back_builds_what_was_asked_for_meanwhile(c
     assert [action["request_id"] for action in actions] == [answer.headers["x-openstack-request-id"]]
     await launching.delete(cloud, member, server)
     await launching.nothing_left(cloud)
+
+
+async def test_while_servers_move_into_their_cells_none_is_ever_missing_or_there_twice(make_cloud: MakeCloud) -> None:
+    cloud = await make_cloud(dialect="cells_v2")
+    member = client(cloud, "member")
+    given = await launching.prepare(cloud, member, 0)
+    asked: list[str] = []
+
+    async def ask() -> None:
+        for _ in range(8):
+            asked.append(await waiting(member, given))
+
+    asking = asyncio.ensure_future(ask())
+    while not asking.done() or any(server["status"] == "BUILD" for server in await listed(member, "servers/detail")):
+        known = list(asked)
+        ids = [server["id"] for server in await listed(member)]
+        assert set(known) <= set(ids)
+        assert len(ids) == len(set(ids))
+        for server in known:
+            assert await launching.show(member, server) is not None
+        await cloud.clock.sleep(0)
+    await asking
