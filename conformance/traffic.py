@@ -10,6 +10,7 @@ from conformance.evidence import Evidence, Fact
 from conformance.launch import Launch
 from conformance.registry import NotObservable
 from conformance.sightings import LAUNCH_METHODS, is_call, routing_key
+from conformance.sightings.messages import hosts_of
 
 SCHEDULER_METHODS = {"classic": "run_instance", "cells_v2": "select_destinations"}
 SERVER_ENTRIES = {"classic": "INSERT instances", "cells_v2": "INSERT build_requests"}
@@ -74,6 +75,14 @@ class Traffic:
         if not any(True for _ in self.evidence.those("notification")):
             raise NotObservable("no service of this cloud sent any notification about the launch")
         return list(self.evidence.those("notification", name=lambda name: name in names))
+
+
+def winner(seen: Traffic) -> tuple[str, Fact | None]:
+    """The host that the scheduler named first, where replies are seen."""
+    for message in seen.scheduler_requests:
+        if (reply := seen.reply(message)) is not None:
+            return next(hosts_of(reply.get("result")), ""), reply
+    return "", None
 
 
 def host_of(message: Fact) -> str:

@@ -19,6 +19,7 @@ from conformance.machinery import (
     hypervisors,
     several,
     unplaceable,
+    within_quota,
 )  # fmt: skip
 from conformance.registry import Broken, Unsupported, check, require
 
@@ -114,7 +115,7 @@ def apart(cloud: Cloud) -> None:
     wanted = hosts + 1 if 0 < hosts <= MOST else 2
     found: dict[str, Launch] = {}
     for _ in range(wanted):
-        answer = cloud.launcher.launch(name="apart", hints={"group": group})
+        answer = within_quota(cloud.launcher.launch(name="apart", hints={"group": group}))
         if answer.status == "ERROR":
             must_be_without_host(answer)
             require(not hosts or len(found) == hosts, f"a server on each of {hosts} hosts", f"{len(found)}", answer.boot.fact)
@@ -208,7 +209,7 @@ def last_room(cloud: Cloud) -> None:
     """Of servers that compete for the last room as many are built as there is room for."""
     flavor, room = _room(cloud)
     launches = cloud.launcher.many(room + RIVALS, room + RIVALS, name="rival", flavorRef=flavor)
-    states = sorted(launch.status or "refused" for launch in launches)
+    states = sorted(within_quota(launch).status or "refused" for launch in launches)
     facts: list[Fact] = [launch.views[-1] for launch in launches if launch.views]
     require(states == ["ACTIVE"] * room + ["ERROR"] * RIVALS, f"{room} ACTIVE and {RIVALS} ERROR", ", ".join(states), *facts[:4])
     for launch in launches:

@@ -7,23 +7,13 @@ import hashlib
 from conformance.checks.choice import must_be_without_host
 from conformance.cloud import Cloud
 from conformance.endings import port_is_free, volume_is_free
-from conformance.evidence import Fact
 from conformance.machinery import attempts_of, host_of, hypervisors, unplaceable
 from conformance.registry import NotObservable, Unsupported, check, require
-from conformance.sightings.messages import hosts_of
-from conformance.traffic import Traffic, traffic
 from conformance.traffic import host_of as addressee
+from conformance.traffic import traffic, winner
 
 FAILED_EVENTS = {"classic": "schedule", "cells_v2": "conductor_schedule_and_build_instances"}
 ALTERNATES = 2
-
-
-def winner(seen: Traffic) -> tuple[str, Fact | None]:
-    """The host that the scheduler named first, where replies are seen."""
-    for message in seen.scheduler_requests:
-        if (reply := seen.reply(message)) is not None:
-            return next(hosts_of(reply.get("result")), ""), reply
-    return "", None
 
 
 @check(

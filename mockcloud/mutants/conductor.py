@@ -15,7 +15,7 @@ from mockcloud.compute.build import Builds
 from mockcloud.compute.build_cells import CellBuilds
 from mockcloud.compute.conductor import Conductor
 from mockcloud.compute.object_conductor import ObjectConductor
-from mockcloud.conductor import instances
+from mockcloud.conductor import cells, instances
 from mockcloud.conductor.lost_builds import LostBuilds
 from mockcloud.conductor.manager import ConductorManager
 from mockcloud.context import RequestContext
@@ -186,14 +186,17 @@ def no_guard(patch: Patch) -> None:
 def wrong_size(patch: Patch) -> None:
     def around(read: Any) -> Any:
         @functools.wraps(read)
-        def wrong(tx: Any, uuid: str) -> Row:
-            row: Row = read(tx, uuid)
+        def wrong(*args: Any) -> Row | None:
+            row: Row | None = read(*args)
+            if row is None:
+                return None
             flavor = row["flavor"] | {"vcpus": row["flavor"]["vcpus"] + 1, "memory_mb": row["flavor"]["memory_mb"] + 64}
             return row | {"flavor": flavor, "vcpus": flavor["vcpus"], "memory_mb": flavor["memory_mb"]}
 
         return wrong
 
     patch.wrap(instances, "read", around)
+    patch.wrap(cells, "move_in", around)
 
 
 @mutant("M73", 17, "a compute that gets an error from the conductor goes on", ["S17.C3"], "H")

@@ -123,7 +123,7 @@ def nobody_gives_up(patch: Patch) -> None:
     patch.replace(ComputeTask, "_give_up", nothing)
 
 
-@mutant("M38", 9, "two schedulers take the same request", ["S09.C1", "S13.C2"], "B")
+@mutant("M38", 9, "two schedulers take the same request", ["S09.C1"], "F")
 def taken_twice(patch: Patch) -> None:
     def around(publish: Any) -> Any:
         def published(self: MemoryBus, message: Any, exchange: str, key: str, queues: list[str]) -> None:
