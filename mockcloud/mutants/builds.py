@@ -8,7 +8,7 @@ from mockcloud.bus.memory import MemoryBus
 from mockcloud.compute.build import Builds
 from mockcloud.compute.errors import BuildAbortException, ComputeResourcesUnavailable
 from mockcloud.compute.usage import Tracker
-from mockcloud.conductor import manager
+from mockcloud.conductor import manager, other_rows
 from mockcloud.mutants import Patch, mutant
 from mockcloud.mutants.messages import LAUNCHES
 from mockcloud.notifications.servers import ServerNotifier
@@ -51,7 +51,7 @@ def event_twice(patch: Patch) -> None:
     def around(start: Any) -> Any:
         def started(tx: Any, now: Any, request_id: str, uuid: str, event: str, host: str) -> Any:
             if (first := start(tx, now, request_id, uuid, event, host)) is not None:
-                manager.other_rows.close_event(tx, now, request_id, uuid, event, None, None)
+                other_rows.close_event(tx, now, request_id, uuid, event, None, None)
             return first and start(tx, now, request_id, uuid, event, host)
 
         return started
