@@ -32,6 +32,16 @@ def test_the_mocks_traces_show_all_28_steps_without_its_facts(traced_url):
     assert {row.id for row in rows.values() if row.how == "inferred"} == {"S11", "S17", "S18"}
 
 
+def test_a_cloud_that_traces_hides_nothing_from_the_other_sources(traced_url):
+    """Its facts then have others between cause and effect."""
+    cloud = Cloud(Options(url=traced_url))
+    try:
+        rows = ask_rows(cloud)
+    finally:
+        cloud.close()
+    assert all("facts" in row.sources for row in rows.values())
+
+
 def test_launches_at_the_same_time_have_traces_of_their_own(traced_url):
     cloud = Cloud(Options(url=traced_url, evidence=("osprofiler",)))
     try:
