@@ -83,9 +83,11 @@ async def _tell_end(host: Host, ctx: RequestContext, instance: Json, action: str
         await host.notifier.acted(ctx, f"{action}.end", ended)
 
 
-async def fail(host: Host, ctx: RequestContext, uuid: str, error: Exception, *, fatal: bool, deletes: bool = False) -> None:
-    """A fault, and no task any more. A server that somebody else is deleting is left to them."""
-    ended: Json = {"task_state": None} | ({"vm_state": "error"} if fatal else {})
+async def fail(
+    host: Host, ctx: RequestContext, uuid: str, error: Exception, *, fatal: bool, deletes: bool = False, also: Json | None = None
+) -> None:
+    """A fault, and no task any more. A server that somebody else is deleting is left to them. `also` is saved with it."""
+    ended: Json = {"task_state": None} | ({"vm_state": "error"} if fatal else {}) | (also or {})
     try:
         server = await host.conductor.instance(ctx, uuid)
         if server is None or (server["task_state"] == "deleting" and not deletes):

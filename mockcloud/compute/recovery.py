@@ -60,8 +60,7 @@ class Recovery:
         await self._terminations.give_everything_back(ctx, server)
         await self._conductor.save_network_info(ctx, server["uuid"], [])
         error = InstanceLeftBehind("Instance failed to spawn correctly: its compute was restarted.")
-        await fail(self._host, ctx, server["uuid"], error, fatal=True)
-        await self._conductor.save(ctx, server["uuid"], {"host": None, "node": None}, None, "error")
+        await fail(self._host, ctx, server["uuid"], error, fatal=True, also={"host": None, "node": None})
 
     async def _end_task(self, ctx: RequestContext, server: Json) -> None:
         """The task is over, with whatever came of it."""

@@ -37,11 +37,16 @@ async def active(cloud: Cloud, answer: Any) -> Json:
 
 
 async def build_events(cloud: Cloud, server_id: str) -> list[Json]:
+    """When all of them have ended."""
     admin = client(cloud, "admin")
     actions = (await admin.get("nova", f"/v2.1/servers/{server_id}/os-instance-actions", version="2.62")).json()["instanceActions"]
     (created,) = [action for action in actions if action["action"] == "create"]
     path = f"/v2.1/servers/{server_id}/os-instance-actions/{created['request_id']}"
-    events = (await admin.get("nova", path, version="2.62")).json()["instanceAction"]["events"]
+    for _ in range(2_000):  # an event ends a moment after its server has become ACTIVE
+        events = (await admin.get("nova", path, version="2.62")).json()["instanceAction"]["events"]
+        if all(event["result"] for event in events):
+            break
+        await cloud.clock.sleep(0.01)
     return [event for event in events if event["event"] == EVENT]
 
 
