@@ -366,7 +366,11 @@ class Builds:
         await self._conductor.record_fault(ctx, launch.uuid, str(error) or type(error).__name__, details)
         if not launch.owned:  # the scheduler's claim has found no keeper
             await self._host.placement.release(ctx, launch.uuid)
+        await self._free_reserved(ctx, launch)
         await self._conductor.save(ctx, launch.uuid, failed, ON_THE_WAY, "building")
+
+    async def _free_reserved(self, ctx: RequestContext, launch: Launch) -> None:
+        """Nothing, in classic: a volume is the server's when it is attached, and then its undo gives it back."""
 
     async def _close_event(self, ctx: RequestContext, launch: Launch, error: Exception | None) -> None:
         """A build that went to another host ended well for this one."""

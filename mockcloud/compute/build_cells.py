@@ -17,6 +17,7 @@ from mockcloud.compute.errors import (
     ComputeResourcesUnavailable,
     GroupAffinityViolation,
     RescheduledException,
+    VolumeFailed,
 )
 from mockcloud.compute.host import Host
 from mockcloud.compute.network import Port
@@ -152,9 +153,18 @@ class CellBuilds(Builds):
     async def _clear_away(self, ctx: RequestContext, launch: Launch) -> None:
         """Reservations that nobody has used yet go as well: attaching makes them anew."""
         await super()._clear_away(ctx, launch)
+        await self._free_reserved(ctx, launch)
+
+    async def _free_reserved(self, ctx: RequestContext, launch: Launch) -> None:
+        """A cinder that is away keeps no server in BUILD: what stays reserved is freed when the server is deleted."""
         for bdm in await self._conductor.block_devices(ctx, launch.uuid):
             if bdm["attachment_id"]:
-                await self._conductor.update_block_device(ctx, bdm["id"], attachment_id=None)
+                try:
+                    await self._host.volumes.give_back(ctx, bdm["volume_id"], launch.uuid, bdm["attachment_id"])
+                except VolumeFailed as error:
+                    LOG.warning("volume %s of server %s stays reserved: %s", bdm["volume_id"], launch.uuid, error)
+                else:
+                    await self._conductor.update_block_device(ctx, bdm["id"], attachment_id=None)
 
     # 22-24
 

@@ -190,6 +190,7 @@ class ComputeTask:
             await self._reservations.renew(ctx, uuid)
         except Exception as error:
             LOG.warning("server %s cannot be built elsewhere: %s", uuid, error)
+            await self._reservations.free(ctx, uuid)
             await self._give_up_again(ctx, uuid, error)
             await self._choices.found_none(ctx, "build_instances", spec_of(build.request_spec, [uuid]), uuid, error)
         else:

@@ -70,7 +70,7 @@ class Destinations:
             deserted = selections.chosen.keys() - rows.waiting(tx, spec.instance_uuids)
         if selections.refused:  # all or nothing
             await self._claims.release_all(ctx, selections.chosen)
-            raise next(iter(selections.refused.values()))
+            raise _explained(next(iter(selections.refused.values())))
         await self._claims.release_all(ctx, deserted)  # deleted, or given up by a conductor that waited for too long
         return selections
 
@@ -78,6 +78,13 @@ class Destinations:
     async def _return_hosts(self, ctx: RequestContext, incoming: Incoming, instance_uuids: list[str], selections: Selections) -> None:
         """It returns a list for each server: the host that was claimed, then those that may be tried after it."""
         await incoming.reply([[_selection(one) for one in selections.chosen.get(uuid, ())] for uuid in instance_uuids])
+
+
+def _explained(refused: NoValidHost) -> NoValidHost:
+    """Over the bus go the sentence and the traceback: the reasons are in the latter, for the administrator."""
+    for rejection in refused.rejections:
+        refused.add_note(str(rejection))
+    return refused
 
 
 def _selection(chosen: Selection) -> Json:

@@ -170,6 +170,40 @@ async def test_a_host_without_room_passes_the_server_on_with_its_reserved_volume
     await launching.nothing_left(cloud)
 
 
+async def test_when_no_host_has_room_the_volume_that_was_kept_is_free_again(make_cloud: MakeCloud) -> None:
+    cloud = await make_cloud(dialect="cells_v2", full_hosts=("compute1", "compute2", "compute3"))
+    member = client(cloud, "member")
+    given = await launching.prepare(cloud, member)
+    answer = await launching.boot(member, given, given.volume_ids[0])
+    failed = await launching.settled(cloud, member, answer.json()["server"]["id"])
+    assert failed["fault"]["message"].startswith("Exceeded maximum number of retries")
+    assert await status_of(member, given.volume_ids[0]) == "available"
+
+
+@pytest.mark.parametrize("step", [14, 16])
+async def test_a_conductor_that_fails_at_the_first_save_costs_the_server_and_nothing_else(make_cloud: MakeCloud, step: int) -> None:
+    cloud = await make_cloud(dialect="cells_v2")
+    member = client(cloud, "member")
+    given = await launching.prepare(cloud, member)
+    cloud.faults.add(step, "fail")
+    answer = await launching.boot(member, given, given.volume_ids[0])
+    failed = await launching.settled(cloud, member, answer.json()["server"]["id"])
+    assert (failed["status"], failed["fault"]["message"]) == ("ERROR", "injected fault")
+    assert await status_of(member, given.volume_ids[0]) == "available"
+
+
+async def test_the_administrator_is_told_why_no_host_would_do(make_cloud: MakeCloud) -> None:
+    cloud = await make_cloud(dialect="cells_v2")
+    member, admin = client(cloud, "member"), client(cloud, "admin")
+    given = await launching.prepare(cloud, member, 0)
+    flavor = {"flavor": {"name": "huge", "vcpus": 4096, "ram": 512, "disk": 1}}
+    huge = (await admin.post("nova", "/v2.1/flavors", json=flavor)).json()["flavor"]["id"]
+    await admin.put("nova", f"/v2.1/os-quota-sets/{member.project_id}", json={"quota_set": {"cores": -1}})
+    answer = await launching.boot(member, given, flavorRef=huge)
+    failed = await launching.settled(cloud, admin, answer.json()["server"]["id"])
+    assert "VCPU 4096 asked" in failed["fault"]["details"]
+
+
 async def test_after_a_failed_spawn_the_next_host_gets_a_new_port_and_a_new_attachment(make_cloud: MakeCloud) -> None:
     cloud = await make_cloud(dialect="cells_v2")
     member = client(cloud, "member")
