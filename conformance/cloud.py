@@ -172,6 +172,10 @@ class Cloud:
         """Whether some source shows all facts of a kind."""
         return kind == "http.client.client" or any(kind in source.shows for source in self.sources)
 
+    def tells(self, kind: str) -> bool:
+        """Whether some source shows facts of a kind, maybe not all: then the absence of one proves nothing."""
+        return self.shows(kind) or any(kind in source.tells for source in self.sources)
+
     def evidence(self, request_ids: Iterable[str], server_ids: Iterable[str] = (), extra: Iterable[Fact] = ()) -> Evidence:
         """All that every source has of these requests and servers."""
         requests_, servers = frozenset(request_ids) - {""}, frozenset(server_ids) - {""}
@@ -291,7 +295,7 @@ class Cloud:
             return (self.people.get("admin", self.member) if need == "placement" else self.member).has(need)
         if need == "declared":
             return self.is_mock
-        return self.shows(need)
+        return self.tells(need)
 
     def _missing(self, needs: list[str]) -> Exception:
         need = needs[0]

@@ -18,6 +18,7 @@ from conformance.sources import Traced
 if TYPE_CHECKING:
     from conformance.cloud import Cloud
 
+FAULT_WITHIN = 2.0  # seconds after ERROR
 ENDED = ("ACTIVE", "ERROR")
 EVENTS = "2.62"  # the oldest version that shows action events with their hosts
 VIEWED = (
@@ -214,6 +215,7 @@ class Launcher:
 
     def settle(self, launch: Launch, seconds: float = 30.0) -> None:
         """After the end: events finish, ports and volumes come to rest. What is then there is kept in the launch."""
+        self._await_fault(launch)
         deadline = time.monotonic() + seconds
         while True:
             launch.actions = self.actions(launch.person, launch.server_id)
@@ -226,6 +228,13 @@ class Launcher:
                 break
             time.sleep(0.02)
         self._note_rest(launch)
+
+    def _await_fault(self, launch: Launch) -> None:
+        """Nova's conductor saves ERROR first, and then why."""
+        deadline = time.monotonic() + FAULT_WITHIN
+        while launch.status == "ERROR" and not launch.final.get("fault") and time.monotonic() < deadline:
+            time.sleep(0.05)
+            self._look(launch)
 
     def _note_rest(self, launch: Launch) -> None:
         if launch.person.has("network"):

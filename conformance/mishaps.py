@@ -8,9 +8,9 @@ from typing import Any
 
 from conformance.client import Person
 from conformance.cloud import Cloud
-from conformance.evidence import Fact
+from conformance.evidence import Evidence, Fact
 from conformance.launch import Launch, new_global_id
-from conformance.registry import Broken, require
+from conformance.registry import Broken, NotObservable, Violation, require
 from conformance.situations import GARBAGE, revoked_token
 
 # tokens
@@ -39,8 +39,22 @@ def validates_the_token(cloud: Cloud, actor: str) -> None:
     evidence = launch.evidence
     asked = [f for f in evidence.those("http.client", actor=actor, subject_token=token) if "/auth/tokens" in str(f.get("path") or f.name)]
     asked += [f for f in evidence.those("http.server", actor="keystone", subject_token=token) if f.get("caller") in (actor, None)]
+    if not asked and not cloud.shows("http.client"):
+        _validates_in_traces(evidence, actor)
+        return
     seen = [f.name for f in evidence.those("http.client", actor=actor)]
     require(asked, f"{actor} asks keystone about the token of the launch", f"its calls were {seen or 'none'}", launch.boot.fact)
+
+
+def _validates_in_traces(evidence: Evidence, actor: str) -> None:
+    """A trace has no tokens in it, but keystone's answers, beneath what they were asked for. Without one the token may have been cached."""
+    served = list(evidence.those("http.server", actor=actor, source="osprofiler"))
+    of_keystone = list(evidence.those("http.server", actor="keystone", source="osprofiler"))
+    if any(f.name == "GET /v3/auth/tokens" and any(evidence.within(f, s) for s in served) for f in of_keystone):
+        return
+    if served and of_keystone and evidence.token_cache_time == 0:
+        raise Violation(f"keystone is asked while {actor} answers", "it was not", *served[:3])
+    raise NotObservable(f"no source shows whether {actor} asked keystone about the token")
 
 
 # launches that go wrong

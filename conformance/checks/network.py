@@ -186,7 +186,8 @@ def binding_is_for_admins(cloud: Cloud) -> None:
 
 
 @check(
-    "S23.C4", "P", needs=("http.client",), given="a launch with a token that nobody has seen before", when="neutron is asked for a port",
+    "S23.C4", "P", needs=("http.client|http.server",),
+    given="a launch with a token that nobody has seen before", when="neutron is asked for a port",
     then="keystone is asked by neutron about that very token",
 )  # fmt: skip
 def neutron_validates(cloud: Cloud) -> None:

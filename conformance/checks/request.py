@@ -114,7 +114,7 @@ def global_request_id(cloud: Cloud) -> None:
     require(launch.server_id, "202", launch.boot, launch.boot.fact)
     require(REQUEST_ID.fullmatch(launch.request_id), "a request id in the answer", launch.request_id or "none", launch.boot.fact)
     require(launch.request_id != ours, "a request id of nova's own in the answer", f"the client's, {ours}", launch.boot.fact)
-    told = {who: facts for kind in TOLD if cloud.shows(kind) for who, facts in _downstream(launch, kind).items()}
+    told = {who: facts for kind in TOLD if cloud.tells(kind) for who, facts in _downstream(launch, kind).items()}
     if not told:
         raise NotObservable("nova's own id is as it should be, but no source shows what the services behind it were told")
     for who, facts in told.items():
@@ -126,7 +126,7 @@ def global_request_id(cloud: Cloud) -> None:
 def _downstream(launch: Launch, kind: str) -> dict[str, list[Fact]]:
     """What belongs to the launch by either id, of everybody behind nova-api: by service, of messages all together."""
     found: dict[str, list[Fact]] = {}
-    for fact in launch.evidence.those(kind):
+    for fact in (fact for fact in launch.evidence.those(kind) if fact.source != "osprofiler"):  # whose points have no request ids
         message = kind == "rpc.publish"  # whose it is, not every tap can tell
         if {launch.request_id, launch.global_request_id} & fact.request_ids and (message or fact.actor not in ("client", "nova-api")):
             found.setdefault("messages" if message else f"{fact.actor} ({kind})", []).append(fact)

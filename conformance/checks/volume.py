@@ -149,7 +149,7 @@ def attachment_is_novas(cloud: Cloud) -> None:
 
 
 @check(
-    "S26.C4", "P", needs=("volume", "http.client"), given="a launch with a token that nobody has seen before",
+    "S26.C4", "P", needs=("volume", "http.client|http.server"), given="a launch with a token that nobody has seen before",
     when="cinder is asked for the volume",
     then="keystone is asked by cinder about that very token",
 )  # fmt: skip

@@ -27,10 +27,14 @@ class SourceError(Exception):
 
 
 class Source(Protocol):
-    """`shows`: kinds of facts that it shows completely, so that the absence of one means that it did not happen."""
+    """`shows`: kinds of facts that it shows completely, so that the absence of one means that it did not happen.
+
+    `tells`: kinds of which it shows some, as far as the cloud is set up for it.
+    """
 
     name: str
     shows: frozenset[str]
+    tells: frozenset[str]
 
     def open(self) -> None: ...
 

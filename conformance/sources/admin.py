@@ -21,6 +21,7 @@ class AdminSource:
 
     name = "admin"
     shows: frozenset[str] = frozenset()
+    tells: frozenset[str] = frozenset()
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:
         self._cloud = cloud

@@ -21,6 +21,7 @@ class AmqpSource:
     """
 
     name = "amqp"
+    tells = frozenset({"notification"})
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:
         self.shows: frozenset[str] = frozenset()

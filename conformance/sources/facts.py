@@ -23,6 +23,7 @@ class FactsSource:
     """`where["url"]` answers GET with `request_id` and `after`."""
 
     name = "facts"
+    tells: frozenset[str] = frozenset()
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:
         self._url = str(where.get("where") or where.get("url") or "")

@@ -20,6 +20,7 @@ class LogsSource:
 
     name = "logs"
     shows: frozenset[str] = frozenset()
+    tells = frozenset({"log", "http.server"})
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:
         self._places = [Path(text) for text in str(where.get("where") or where.get("path") or "").split(",") if text]

@@ -21,6 +21,7 @@ class NotificationsSource:
     """`where["url"]`: amqp(s)://, http(s):// (facts as NDJSON), or a file or folder of `*.jsonl` with a message a line."""
 
     name = "notifications"
+    tells = frozenset({"notification"})
     shows: frozenset[str] = frozenset()  # a service that is not configured to notify says nothing
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:

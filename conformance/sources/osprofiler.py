@@ -34,6 +34,7 @@ class OsprofilerSource:
 
     name = "osprofiler"
     shows: frozenset[str] = frozenset()
+    tells = frozenset({"http.server", "db", "driver"})
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:
         chosen, _, key = str(where.get("where") or "").partition(";hmac=")

@@ -41,7 +41,7 @@ def options(cloud: RealCloud, people: dict[str, str], level: str, fault_hook: st
     if at >= 2:
         chosen += ["--evidence", f"amqp={cloud.amqp_url}", "--evidence", f"notifications={cloud.amqp_url}"]
     if at >= 3:
-        chosen += ["--evidence", f"osprofiler={cloud.osprofiler}?hmac_key={cloud['PROFILER_KEY']}", "--evidence", f"logs={cloud['LOG']}"]
+        chosen += ["--evidence", f"osprofiler={cloud.osprofiler};hmac={cloud['PROFILER_KEY']}", "--evidence", f"logs={cloud['LOG']}"]
     if at >= 4:
         chosen += ["--fault-hook", fault_hook]
     return chosen
