@@ -35,6 +35,9 @@ ACTORS = (
     "hypervisor",
 )  # fmt: skip
 
+PREFERRED = ("facts", "amqp", "notifications", "osprofiler", "logs", "client", "admin")  # sources, by how exactly they show when
+ON_THE_BUS = frozenset({"rpc.publish", "rpc.deliver", "rpc.reply", "rpc.answer", "notification"})
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -79,6 +82,8 @@ class Evidence:
         self._by_kind: dict[str, list[Fact]] = {}
         for fact in self.facts:
             self._by_kind.setdefault(fact.kind, []).append(fact)
+        for kind in ON_THE_BUS & self._by_kind.keys():
+            self._by_kind[kind] = _of_one_source(self._by_kind[kind])
 
     def those(self, kind: str, **wanted: Any) -> Iterator[Fact]:
         """Facts of a kind whose fields or attributes have these values; a wanted callable is asked."""
@@ -107,6 +112,13 @@ class Evidence:
     @property
     def sources(self) -> list[str]:
         return sorted({fact.source for fact in self.facts})
+
+
+def _of_one_source(facts: list[Fact]) -> list[Fact]:
+    """A message that a tap and a trace show is one message: whoever counts them is given those of one witness."""
+    sources = {fact.source for fact in facts}
+    best = min(sources, key=lambda source: PREFERRED.index(source) if source in PREFERRED else len(PREFERRED))
+    return facts if len(sources) == 1 else [fact for fact in facts if fact.source == best]
 
 
 def _value(fact: Fact, name: str) -> Any:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Container, Iterable, Iterator
 
 import specs
-from conformance.evidence import Evidence, Fact
+from conformance.evidence import PREFERRED, Evidence, Fact
 from conformance.registry import Result, Verdict
 from conformance.sightings import RULES, Contradiction, Scan, Seen, Sighting
 
@@ -21,7 +21,6 @@ SHOWN_BY = {  # the kind of fact that shows an event directly; where a source sh
     "S18": "rpc.answer", "S28": "driver",
 }  # fmt: skip
 CACHED = frozenset({"S04", "S20", "S23", "S26"})  # not done for a token that the service still trusts
-PREFERRED = ("facts", "amqp", "notifications", "osprofiler", "logs", "client", "admin")  # whose time a report shows
 
 
 def judge(
