@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from mockcloud.bus.base import MessagingTimeout, RemoteError
+from mockcloud.claims import PlacementFailed
 from mockcloud.clients import EndpointDown
 from mockcloud.component import Component
 from mockcloud.compute.attachments import Attachments
@@ -15,7 +16,7 @@ from mockcloud.compute.hypervisor import Hypervisor
 from mockcloud.compute.image import Images
 from mockcloud.compute.network import Networks
 from mockcloud.compute.object_conductor import ObjectConductor
-from mockcloud.compute.placement import DISABLED, Placement, PlacementFailed
+from mockcloud.compute.placement import DISABLED, Placement
 from mockcloud.compute.plugged import PluggedInterfaces
 from mockcloud.compute.usage import Share, Tracker, inventories, share
 from mockcloud.compute.volume import Volumes

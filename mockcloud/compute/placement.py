@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mockcloud.claims import CONCURRENT_UPDATES, PlacementFailed
 from mockcloud.clients import Clients, Response
 from mockcloud.context import RequestContext
 
 Json = dict[str, Any]
 VERSION = "1.36"
-CONCURRENT_UPDATES = 5
 DISABLED = "COMPUTE_STATUS_DISABLED"
-
-
-class PlacementFailed(Exception):
-    """Placement answers what it should not."""
 
 
 class Placement:

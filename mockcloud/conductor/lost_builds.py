@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
+from mockcloud.claims import Claims
 from mockcloud.component import Component
 from mockcloud.conductor import cells
 from mockcloud.context import service_context
 from mockcloud.db.engine import Database
-from mockcloud.scheduler.claims import Claims
 
 LOG = logging.getLogger(__name__)
 

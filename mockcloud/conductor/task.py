@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mockcloud.bus.base import Incoming
+from mockcloud.claims import Claims
 from mockcloud.component import Component
 from mockcloud.conductor import cells, instances
 from mockcloud.conductor.errors import InstanceNotFound, MaxRetriesExceeded, RequestLost, UnexpectedTaskStateError
@@ -19,7 +20,6 @@ from mockcloud.notifications.scheduling import SchedulingNotifier, spec_of
 from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.nova.records import to_message
 from mockcloud.objects import data_of, primitive
-from mockcloud.scheduler.claims import Claims
 from mockcloud.trace import step
 
 LOG = logging.getLogger(__name__)

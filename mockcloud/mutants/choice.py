@@ -8,12 +8,12 @@ from typing import Any
 
 from mockcloud.bus import seam
 from mockcloud.bus.memory import MemoryBus
+from mockcloud.claims import Claims
 from mockcloud.compute.usage import Tracker
 from mockcloud.conductor import cells
 from mockcloud.mutants import Patch, mutant
 from mockcloud.nova import deletion, server_launch
 from mockcloud.scheduler import filters, manager, resources, rows, selection
-from mockcloud.scheduler.claims import Claims
 from mockcloud.scheduler.manager import SchedulerManager
 from mockcloud.scheduler.selection import Selections, Selector
 from mockcloud.trace import current_scope

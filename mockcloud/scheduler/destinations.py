@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mockcloud.bus.base import Incoming
+from mockcloud.claims import CANDIDATES_VERSION, Claims
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
@@ -14,7 +15,6 @@ from mockcloud.notifications.scheduling import SchedulingNotifier, spec_of
 from mockcloud.nova.api_tables import CELL1
 from mockcloud.objects import primitive
 from mockcloud.scheduler import rows
-from mockcloud.scheduler.claims import CANDIDATES_VERSION, Claims
 from mockcloud.scheduler.selection import NoValidHost, Selection, Selections, Selector
 from mockcloud.scheduler.spec import RequestSpec, from_object
 from mockcloud.trace import step

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mockcloud.bus.base import Incoming
+from mockcloud.claims import Claims
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
@@ -16,7 +17,6 @@ from mockcloud.notifications.scheduling import SchedulingNotifier
 from mockcloud.notifications.servers import ServerNotifier
 from mockcloud.nova.records import heartbeat, to_message
 from mockcloud.scheduler import rows
-from mockcloud.scheduler.claims import Claims
 from mockcloud.scheduler.destinations import Destinations
 from mockcloud.scheduler.resize import Resizes
 from mockcloud.scheduler.retries import MaxRetriesExceeded, attempt, with_attempt

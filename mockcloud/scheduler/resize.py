@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import update
 
+from mockcloud.claims import Claims, PlacementFailed
 from mockcloud.component import Component
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
 from mockcloud.nova.tables import instances
 from mockcloud.scheduler import rows
-from mockcloud.scheduler.claims import Claims, PlacementFailed
 from mockcloud.scheduler.resources import amounts
 from mockcloud.scheduler.retries import MaxRetriesExceeded, attempt, with_attempt
 from mockcloud.scheduler.selection import NoValidHost, Selector

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mockcloud.claims import Candidates, Claims, PlacementFailed
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
-from mockcloud.scheduler.claims import Candidates, Claims, PlacementFailed
 from mockcloud.scheduler.filters import Rejection, apply, enabled_filters
 from mockcloud.scheduler.hosts import HostState, read_hosts
 from mockcloud.scheduler.resources import amounts, candidates_query

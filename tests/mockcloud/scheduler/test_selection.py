@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mockcloud.scheduler.claims import Claims
+from mockcloud.claims import Claims
 from mockcloud.scheduler.selection import Selector, together
 from mockcloud.scheduler.spec import RequestSpec
 

@@ -1,4 +1,4 @@
-"""Placement, asked in nova's own name: who has room, and the room taken. The conductor, too, claims when it tries an alternate."""
+"""Placement, asked in nova's own name: who has room, and the room taken; by the scheduler, and by the conductor for an alternate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from mockcloud.clients import Clients, EndpointDown, Response
 from mockcloud.context import RequestContext
-from mockcloud.db.engine import Row
 
 LOG = logging.getLogger(__name__)
 CANDIDATES_VERSION = "1.36"
@@ -25,7 +24,7 @@ class PlacementFailed(Exception):
 class Candidates:
     """What placement offers, by the host's root provider."""
 
-    requests: dict[str, list[Row]] = field(default_factory=dict)
+    requests: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     summaries: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -39,7 +38,7 @@ class Claims:
             raise PlacementFailed(f"GET /allocation_candidates: {answer.status} {answer.message()}")
         body = answer.json()
         summaries = body["provider_summaries"]
-        requests: dict[str, list[Row]] = defaultdict(list)
+        requests: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for request in body["allocation_requests"]:
             for root in {summaries[provider]["root_provider_uuid"] for provider in request["allocations"]}:
                 requests[root].append(request)
