@@ -144,7 +144,7 @@ def main() -> int:
             return 2
     outcomes = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        for outcome in pool.map(lambda job: judge(*job, options.everything), jobs):
+        for outcome in pool.map(lambda job: judge(job[0], job[1], options.everything), jobs):
             outcomes.append(outcome)
             by = ", ".join(outcome.by[:6]) or outcome.note
             print(f"{outcome.mutant.id} {outcome.dialect:8} {outcome.verdict:18} {outcome.mutant.fault[:60]:60} {by}", flush=True)

@@ -35,7 +35,7 @@ REAL_TIME = {"clock.py", "trace.py", "server.py", "demo.py"}  # the clock itself
 def test_only_the_clock_knows_the_time():
     guilty = []
     for file in MODULES:
-        if file.name in REAL_TIME:
+        if file.name in REAL_TIME or file.parent.name == "mutants":  # what is wrong on purpose may be late by any clock
             continue
         calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
         guilty += [f"{file.relative_to(ROOT)}:{call.lineno}" for call in calls if ast.unparse(call.func) in CLOCKS]
