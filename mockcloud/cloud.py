@@ -124,13 +124,19 @@ class Cloud:
         return uuid.uuid5(NAMESPACE, f"{self.settings.seed}:{kind}:{name}").hex
 
     def _database(self, name: str, metadata: MetaData, *beside: MetaData) -> Database:
+        """Raises SettingsError for a database of the user's that cannot be used."""
         settings = self.settings
         url = "sqlite://"
         if settings.database:
             url = settings.database.format(service=name)
         elif settings.state_dir:
             url = f"sqlite:///{Path(settings.state_dir) / name}.db"
-        database = Database(name, metadata, url, beside)
+        try:
+            database = Database(name, metadata, url, beside)
+        except (SQLAlchemyError, ModuleNotFoundError) as error:  # neither shows the password
+            if not settings.database:
+                raise
+            raise SettingsError(f"cannot use the database of {name}: {str(error).splitlines()[0]}") from error
         self._databases.append(database)
         return database
 

@@ -62,14 +62,14 @@ class Transaction:
         cursor = self._connection.connection.cursor()
         try:
             cursor.execute(plan.sql, parameters)
-            found = cursor.fetchmany(most) if most else cursor.fetchall()
+            found, description = cursor.fetchmany(most) if most else cursor.fetchall(), cursor.description
         except Exception as error:
             sql_ended(fact, 0, error)
             raise
         finally:
             cursor.close()
         sql_ended(fact, 0)
-        return [plan.row(row) for row in found]
+        return plan.rows(found, description)
 
     def knows(self, table: Table) -> bool:
         """Whether the table is in this database, or in one beside it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Select
+from sqlalchemy.types import TypeEngine
 
 Process = Callable[[Any], Any]
 
@@ -28,21 +29,17 @@ class Prepared:
             raise ValueError("a list of changing length cannot be prepared")
         binds = {name: parameter.type.dialect_impl(dialect).bind_processor(dialect) for name, parameter in compiled.binds.items()}
         fixed = {name: parameter.value for name, parameter in compiled.binds.items() if not parameter.required}
-        results = {
-            str.__str__(column.key): column.type.dialect_impl(dialect).result_processor(dialect, None)
-            for column in self._statement.selected_columns
-        }
         return Plan(
             compiled.string,
             fixed,
             {name: process for name, process in binds.items() if process is not None},
             tuple(compiled.positiontup or ()) if compiled.positional else None,
-            tuple(results),
-            [(name, process) for name, process in results.items() if process is not None],
+            {str.__str__(column.key): column.type.dialect_impl(dialect) for column in self._statement.selected_columns},
+            dialect,
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """A prepared statement for one kind of database."""
 
@@ -50,8 +47,9 @@ class Plan:
     fixed: dict[str, Any]  # parameters that have their values already
     binds: dict[str, Process]  # what turns a parameter into the driver's kind of value, where anything has to
     order: tuple[str, ...] | None  # of the parameters; None where the driver takes them by name
-    columns: tuple[str, ...]
-    results: list[tuple[str, Process]]
+    columns: dict[str, TypeEngine[Any]]
+    dialect: Dialect
+    results: list[tuple[str, Process]] | None = None  # known when the driver has said what comes
 
     def parameters(self, values: dict[str, Any]) -> Any:
         """As the driver takes them. Raises KeyError for one that is missing."""
@@ -60,8 +58,18 @@ class Plan:
             given[name] = self.binds[name](given[name])
         return given if self.order is None else [given[name] for name in self.order]
 
-    def row(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        made = dict(zip(self.columns, values, strict=True))
-        for name, process in self.results:
-            made[name] = process(made[name])
-        return made
+    def rows(self, found: Sequence[Sequence[Any]], description: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+        """`found` as the cursor gave it, and its `description`."""
+        if (results := self.results) is None:
+            results = self.results = self._results(description)
+        rows = [dict(zip(self.columns, values, strict=True)) for values in found]
+        for name, process in results:
+            for row in rows:
+                row[name] = process(row[name])
+        return rows
+
+    def _results(self, description: Sequence[Sequence[Any]]) -> list[tuple[str, Process]]:
+        made = {
+            name: kind.result_processor(self.dialect, came[1]) for (name, kind), came in zip(self.columns.items(), description, strict=True)
+        }
+        return [(name, process) for name, process in made.items() if process is not None]
