@@ -19,7 +19,7 @@ from conformance.evidence import Evidence, Fact
 from conformance.launch import Launch, Launcher
 from conformance.options import ROLES, Options, UsageError
 from conformance.registry import Broken, Check, Disabled, NotObservable, Unsupported
-from conformance.resources import DELETED_WITHIN, Resources
+from conformance.resources import DELETED_WITHIN, PREFIX, Resources
 from conformance.sources import Source, SourceError, make_source
 
 WELL_KNOWN = "/.well-known/openstack-evidence"
@@ -253,7 +253,7 @@ class Cloud:
     def image(self) -> dict[str, Any]:
         """The image that is launched: the one asked for, or the smallest that is active and has data."""
         images = [i for i in self.once("images", lambda: self._listed("image", "/images", "images")) if i["status"] == "active"]
-        named = [i for i in images if self.options.image in (i["id"], i["name"])] if self.options.image else images
+        named = _chosen(images, self.options.image)
         usable = [i for i in named if i.get("size") and not i.get("block_device_mapping")]
         if not usable:
             raise Broken("there is no active image" + (f" {self.options.image!r}" if self.options.image else " with data"))
@@ -262,7 +262,7 @@ class Cloud:
     def network(self) -> dict[str, Any]:
         """The network that is launched on: the one asked for, or the project's own, or a shared one; never an external one."""
         networks = [n for n in self.once("networks", lambda: self._listed("network", "/networks", "networks")) if n["subnets"]]
-        named = [n for n in networks if self.options.network in (n["id"], n["name"])] if self.options.network else networks
+        named = _chosen(networks, self.options.network)
         usable = [n for n in named if self.options.network or not n.get("router:external")]
         if not usable:
             raise Broken("there is no network" + (f" {self.options.network!r}" if self.options.network else " with a subnet to launch on"))
@@ -315,6 +315,13 @@ class Cloud:
         for source in self.__dict__.get("sources", ()):
             source.close()
         return self.leftovers
+
+
+def _chosen(things: list[dict[str, Any]], wanted: str) -> list[dict[str, Any]]:
+    """Those of that name or id; without one, all but what this suite has made, in whichever run."""
+    if wanted:
+        return [thing for thing in things if wanted in (thing["id"], thing["name"])]
+    return [thing for thing in things if not str(thing["name"] or "").startswith(PREFIX)]
 
 
 def identity_url(options: Options) -> str:

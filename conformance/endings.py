@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from conformance.client import Exchange, Person
+from conformance.client import Exchange
 from conformance.cloud import Cloud
 from conformance.launch import Launch
 from conformance.registry import require
 
 Json = dict[str, Any]
-FREED_WITHIN = 60.0  # seconds after a failure or a deletion
+FREED_WITHIN, FREED_WITHIN_BY_THE_MOCK = 60.0, 10.0  # seconds after a failure or a deletion
 
 
 def eventually(look: Callable[[], Exchange], holds: Callable[[Exchange], object], seconds: float = FREED_WITHIN) -> Exchange:
@@ -47,16 +47,20 @@ def must_leave_nothing(cloud: Cloud, launch: Launch, given_ports: tuple[str, ...
         _no_port(launch, given_ports)
         _no_allocation(cloud, launch)
     for volume in launch.volumes:
-        volume_is_free(launch.person, volume)
+        volume_is_free(cloud, volume)
     for port in given_ports:
-        port_is_free(launch.person, port)
+        port_is_free(cloud, port)
 
 
 def _no_port(launch: Launch, given: tuple[str, ...]) -> None:
     def left(shown: Exchange) -> list[str]:
         return [port["id"] for port in (shown.body or {}).get("ports", []) if port["id"] not in given]
 
-    shown = eventually(lambda: launch.person.get("network", "/ports", params={"device_id": launch.server_id}), lambda s: not left(s))
+    shown = eventually(
+        lambda: launch.person.get("network", "/ports", params={"device_id": launch.server_id}),
+        lambda s: not left(s),
+        freed_within(launch.cloud),
+    )
     require(not left(shown), "no port of the server is left", f"{len(left(shown))} port(s): {', '.join(left(shown))}", shown.fact)
 
 
@@ -64,7 +68,7 @@ def _no_allocation(cloud: Cloud, launch: Launch) -> None:
     """As far as an admin can look."""
     if "admin" not in cloud.people or not cloud.admin.has("placement"):
         return
-    shown = eventually(lambda: allocations(cloud, launch.server_id), lambda s: not (s.body or {}).get("allocations"))
+    shown = eventually(lambda: allocations(cloud, launch.server_id), lambda s: not (s.body or {}).get("allocations"), freed_within(cloud))
     require(not (shown.body or {}).get("allocations"), "no allocation of the server is left", shown.body, shown.fact)
 
 
@@ -72,22 +76,28 @@ def allocations(cloud: Cloud, server_id: str) -> Exchange:
     return cloud.admin.get("placement", f"/allocations/{server_id}", version="1.28")
 
 
-def volume_is_free(person: Person, volume_id: str) -> None:
+def freed_within(cloud: Cloud) -> float:
+    return FREED_WITHIN_BY_THE_MOCK if cloud.is_mock else FREED_WITHIN
+
+
+def volume_is_free(cloud: Cloud, volume_id: str) -> None:
     def free(shown: Exchange) -> bool:
         volume: Mapping[str, Any] = (shown.body or {}).get("volume", {})
         return volume.get("status") == "available" and not volume.get("attachments")
 
-    shown = eventually(lambda: person.get("volume", f"/volumes/{volume_id}"), free)
+    shown = eventually(lambda: cloud.member.get("volume", f"/volumes/{volume_id}"), free, freed_within(cloud))
     volume = (shown.body or {}).get("volume", {})
     was = f"{volume.get('status')} with {len(volume.get('attachments') or [])} attachment(s)"
     require(free(shown), "the volume is available again, without an attachment", was, shown.fact)
 
 
-def port_is_free(person: Person, port_id: str) -> None:
+def port_is_free(cloud: Cloud, port_id: str) -> None:
     """It is still there, and nobody's."""
-    shown = eventually(
-        lambda: person.get("network", f"/ports/{port_id}"), lambda s: not (s.body or {}).get("port", {}).get("device_id", "?")
-    )
+
+    def free(shown: Exchange) -> bool:
+        return shown.status == 200 and not shown.body["port"]["device_id"]
+
+    shown = eventually(lambda: cloud.member.get("network", f"/ports/{port_id}"), free, freed_within(cloud))
     require(shown.status == 200, "the port that was there before is still there", shown, shown.fact)
     require(not shown.body["port"]["device_id"], "it belongs to no device", shown.body["port"]["device_id"], shown.fact)
 

@@ -11,6 +11,7 @@ from typing import Any
 from conformance.client import Exchange, Person
 from conformance.registry import Broken
 
+PREFIX = "conformance-"  # of all names that any run gives
 DELETED_WITHIN = 60.0  # seconds, by default
 READY_WITHIN = 120.0
 TRIES_OF_DELETION = 5  # a port or volume that a server still holds is refused for a moment
@@ -32,7 +33,7 @@ class Resources:
     def __init__(self, prefix: str = "", patience: float = DELETED_WITHIN) -> None:
         """`patience`: seconds to wait for one thing to be gone."""
         self.patience = patience
-        self.prefix = prefix or f"conformance-{secrets.token_hex(3)}"
+        self.prefix = prefix or f"{PREFIX}{secrets.token_hex(3)}"
         self.made: list[Made] = []
         self.lasting: list[Made] = []  # until the run is over
 

@@ -58,7 +58,7 @@ def given_port(cloud: Cloud) -> None:
     wanted = {(address, port["mac_address"]) for address in fixed(port)}
     require(shown == wanted, f"addresses {sorted(wanted)}", sorted(shown), *launch.views[-1:])
     cloud.launcher.gone(launch)
-    port_is_free(cloud.member, port["id"])
+    port_is_free(cloud, port["id"])
 
 
 @check(

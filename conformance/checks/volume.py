@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.client import Exchange
 from conformance.cloud import Cloud
-from conformance.endings import eventually, must_be_attached, must_fail, must_follow, volume_is_free
+from conformance.endings import eventually, freed_within, must_be_attached, must_fail, must_follow, volume_is_free
 from conformance.launch import Launch
 from conformance.mishaps import failing, held, refuses_bad_tokens, validates_the_token, volumes_for
 from conformance.registry import Broken, Unsupported, check, require
@@ -100,7 +100,7 @@ def given_back(cloud: Cloud) -> None:
     with failing(cloud, 28, volumes=volumes_for(cloud)) as launch:
         must_fail(launch)
     for volume_id in launch.volumes:
-        volume_is_free(cloud.member, volume_id)
+        volume_is_free(cloud, volume_id)
 
 
 @check(
@@ -113,7 +113,7 @@ def cinder_refuses_bad_tokens(cloud: Cloud) -> None:
     volume_id = cloud.resources.volume(cloud.member)
     body = {"attachment": {"volume_uuid": volume_id, "instance_uuid": str(uuid.uuid4())}}
     refuses_bad_tokens(cloud.member, "volume", "POST", "/attachments", control="/volumes", json=body, version=ATTACHMENTS)
-    volume_is_free(cloud.member, volume_id)
+    volume_is_free(cloud, volume_id)
 
 
 @check(
@@ -213,10 +213,10 @@ def delete_on_termination(cloud: Cloud) -> None:
     ]
     launch = cloud.launcher.launch(block_device_mapping_v2=disks).must_be_active()
     cloud.launcher.gone(launch)
-    gone = eventually(lambda: cloud.member.get("volume", f"/volumes/{goes}"), lambda shown: shown.status == 404)
+    gone = eventually(lambda: cloud.member.get("volume", f"/volumes/{goes}"), lambda shown: shown.status == 404, freed_within(cloud))
     require(gone.status == 404, "404 for the volume that goes with the server", gone, gone.fact)
     cloud.resources.forget(f"/volumes/{goes}")
-    volume_is_free(cloud.member, stays)
+    volume_is_free(cloud, stays)
 
 
 @check(

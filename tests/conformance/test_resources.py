@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from conformance.cloud import _chosen
 from conformance.resources import Resources
 
 
@@ -35,3 +38,9 @@ def test_what_outlives_a_check_is_deleted_last_and_in_reverse_order() -> None:
     assert resources.delete_all() == []
     assert person.deleted == ["/c", "/b", "/a"]
     assert not resources.made and not resources.lasting
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("", ["private"]), ("conformance-1-network", ["conformance-1-network"]), ("absent", [])])
+def test_what_a_run_has_made_is_not_taken_for_the_clouds_own(wanted: str, found: list[str]) -> None:
+    things = [{"id": "1", "name": "conformance-1-network"}, {"id": "2", "name": "private"}]
+    assert [thing["name"] for thing in _chosen(things, wanted)] == found
