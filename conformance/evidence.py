@@ -35,8 +35,9 @@ ACTORS = (
     "hypervisor",
 )  # fmt: skip
 
-PREFERRED = ("facts", "amqp", "notifications", "osprofiler", "logs", "client", "admin")  # sources, by how exactly they show when
-ON_THE_BUS = frozenset({"rpc.publish", "rpc.deliver", "rpc.reply", "rpc.answer", "notification"})
+OUTSIDE = ("client", "admin")  # sources that see from without what the others see from within
+PREFERRED = ("facts", "amqp", "notifications", "osprofiler", "logs", *OUTSIDE)  # by how exactly they show when
+ON_THE_BUS = ("rpc", "notification")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,23 @@ class Evidence:
         self.token_cache_time = token_cache_time  # seconds; None: unknown, so a validation may be missing
         self._by_id = {fact.id: fact for fact in self.facts}
         self._by_kind: dict[str, list[Fact]] = {}
+        heard = self._heard()
         for fact in self.facts:
-            self._by_kind.setdefault(fact.kind, []).append(fact)
-        for kind in ON_THE_BUS & self._by_kind.keys():
-            self._by_kind[kind] = _of_one_source(self._by_kind[kind])
+            if fact.source in heard[_family(fact)] or fact.source in OUTSIDE:
+                self._by_kind.setdefault(fact.kind, []).append(fact)
+
+    def _heard(self) -> dict[str, set[str]]:
+        """Which sources are heard about what: the one that shows everything, if there is; else of a message one, of all else each.
+
+        A message that a tap and a trace show is one message, and who counts them counts one. Requests are shown by each a bit.
+        """
+        heard: dict[str, set[str]] = {}
+        for fact in self.facts:
+            heard.setdefault(_family(fact), set()).add(fact.source)
+        for family, sources in heard.items():
+            if within := sorted(sources.difference(OUTSIDE), key=_rank):
+                heard[family] = {within[0]} if family in ON_THE_BUS or within[0] == PREFERRED[0] else sources
+        return heard
 
     def those(self, kind: str, **wanted: Any) -> Iterator[Fact]:
         """Facts of a kind whose fields or attributes have these values; a wanted callable is asked."""
@@ -114,11 +128,13 @@ class Evidence:
         return sorted({fact.source for fact in self.facts})
 
 
-def _of_one_source(facts: list[Fact]) -> list[Fact]:
-    """A message that a tap and a trace show is one message: whoever counts them is given those of one witness."""
-    sources = {fact.source for fact in facts}
-    best = min(sources, key=lambda source: PREFERRED.index(source) if source in PREFERRED else len(PREFERRED))
-    return facts if len(sources) == 1 else [fact for fact in facts if fact.source == best]
+def _family(fact: Fact) -> str:
+    """Publications, deliveries and answers belong together: they are joined by what only their source knows."""
+    return fact.kind.partition(".")[0]
+
+
+def _rank(source: str) -> int:
+    return PREFERRED.index(source) if source in PREFERRED else len(PREFERRED)
 
 
 def _value(fact: Fact, name: str) -> Any:

@@ -63,7 +63,7 @@ class Scan:
     """One launch as one source shows it, and what was found of it so far: rules of later steps build on earlier ones."""
 
     def __init__(self, evidence: Evidence, source: str, dialect: str, server_id: str, boot: Fact) -> None:
-        facts = [f for f in evidence.facts if f.source == source and _belongs(f, boot)]
+        facts = [f for f in evidence.facts if f.source == source]
         self.evidence = Evidence(facts, evidence.complete, evidence.token_cache_time)
         self.source, self.dialect, self.server_id, self.boot = source, dialect, server_id, boot
         self.found: dict[str, Sighting] = {}
@@ -101,13 +101,6 @@ class Scan:
     def beneath(self, kind: str, ancestor: Fact | None, **wanted: Any) -> Iterator[Fact]:
         if ancestor is not None:
             yield from (fact for fact in self.those(kind, **wanted) if self.evidence.within(fact, ancestor))
-
-
-def _belongs(fact: Fact, boot: Fact) -> bool:
-    """Whether it may be of this launch: other requests send messages about the server, too."""
-    return not (fact.kind.startswith(("rpc.", "log")) and boot.request_ids and fact.request_ids) or bool(
-        fact.request_ids & boot.request_ids
-    )
 
 
 def makes_servers(fact: Fact) -> bool:

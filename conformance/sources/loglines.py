@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.evidence import ACTORS, Fact, redact
-from conformance.sources.shelf import UUID
+from conformance.sources.shelf import UUID, belongs
 
 LONGEST = 4_000  # characters of a message that are kept: a traceback is long
 
@@ -102,9 +102,10 @@ class LogReader:
         return True
 
     def facts(self, request_ids: frozenset[str], server_ids: frozenset[str]) -> Iterator[Fact]:
-        """What names one of them."""
+        """What belongs to them."""
         for line in self._lines:
-            if not request_ids.isdisjoint(line.request_ids) or not server_ids.isdisjoint(line.uuids):
+            named = not request_ids.isdisjoint(line.request_ids) or not server_ids.isdisjoint(line.uuids)
+            if named and belongs(line.request_ids, request_ids):
                 yield _fact(line, self.name, server_ids & line.uuids)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from conformance.evidence import Fact
@@ -33,11 +33,17 @@ class Shelf:
                 self._young.setdefault(key, []).append((fact, uuids))
 
     def facts(self, request_ids: Iterable[str], server_ids: Iterable[str]) -> list[Fact]:
-        """What names one of them, each with those of the servers that it names."""
-        servers = frozenset(server_ids)
+        """What belongs to these requests; and what names one of the servers, where no request is known on one side or the other."""
+        servers, requests = frozenset(server_ids), frozenset(request_ids)
         found: dict[str, Fact] = {}
         with self._lock:
-            for key in {*request_ids, *servers}:
+            for key in requests | servers:
                 for fact, uuids in (*self._old.get(key, ()), *self._young.get(key, ())):
-                    found[fact.id] = replace(fact, server_ids=servers & uuids)
+                    if belongs(fact.request_ids, requests):
+                        found[fact.id] = replace(fact, server_ids=servers & uuids)
         return list(found.values())
+
+
+def belongs(own: Collection[str], asked: frozenset[str]) -> bool:
+    """Whether what names a server may be of these requests: other requests are about the same server."""
+    return not own or not asked or not asked.isdisjoint(own)
