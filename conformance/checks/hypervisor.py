@@ -11,7 +11,8 @@ from conformance.cloud import Cloud
 from conformance.endings import allocations, eventually, must_be_attached, must_fail, must_follow, must_leave_nothing, must_show_its_ports
 from conformance.evidence import Fact
 from conformance.launch import Launch
-from conformance.mishaps import failing, volumes_for
+from conformance.machinery import until_hosts_report
+from conformance.mishaps import failing, hurry, volumes_for
 from conformance.registry import NotObservable, Unsupported, check, require
 from conformance.shared_launches import crowd
 from conformance.situations import moment
@@ -79,7 +80,8 @@ def waits_for_the_network(cloud: Cloud) -> None:
             stack.enter_context(cloud.control.without_worker(agent))
         launch = cloud.launcher.launch(volumes=volumes, wait=False)
         _stays_in_spawning(launch)
-        _until_it_gives_up(cloud, launch)
+        hurry(cloud, launch, PLUGGING_TIMEOUT + 1, jumps=10)  # the wait may begin after the first
+    until_hosts_report(cloud)
     must_fail(launch)
     must_leave_nothing(cloud, launch)
 
@@ -99,15 +101,6 @@ def _stays_in_spawning(launch: Launch) -> None:
         require(_state(shown)[0] == "BUILD", "BUILD while the port is not plugged", _state(shown)[0], shown.fact)
         time.sleep(0.05)
         shown = _show(launch)
-
-
-def _until_it_gives_up(cloud: Cloud, launch: Launch) -> None:
-    """The wait may begin after a jump of the clock: then another one ends it."""
-    for _ in range(10):
-        cloud.control.advance(PLUGGING_TIMEOUT + 1)
-        if _state(eventually(lambda: _show(launch), lambda s: _state(s)[0] != "BUILD", 0.5))[0] != "BUILD":
-            break
-    cloud.launcher.follow(launch)
 
 
 @check(

@@ -10,7 +10,7 @@ from conformance.cloud import Cloud
 from conformance.endings import must_fail, must_leave_nothing
 from conformance.evidence import Fact
 from conformance.launch import Launch
-from conformance.mishaps import calls_of, held, refuses_bad_tokens, revoke, validates_the_token, volumes_for
+from conformance.mishaps import calls_of, held, hurry, refuses_bad_tokens, revoke, validates_the_token, volumes_for
 from conformance.registry import NotObservable, Unsupported, check, require
 from conformance.shared_launches import from_volume
 
@@ -101,9 +101,8 @@ def image_in_the_users_name(cloud: Cloud) -> None:
 def glance_away(cloud: Cloud) -> None:
     """Without glance there is no server, and nothing of it stays behind."""
     image, volumes = cloud.resources.image(cloud.member), volumes_for(cloud)
-    with held(cloud, imageRef=image, volumes=volumes) as (launch, go_on):
-        with cloud.control.without_service("glance"), cloud.control.faster(100):
-            go_on()
+    with held(cloud, 5.0, imageRef=image, volumes=volumes) as (launch, _), cloud.control.without_service("glance"):
+        hurry(cloud, launch, 2.0)  # glance is asked again and again, a second apart
     must_fail(launch)
     must_leave_nothing(cloud, launch)
 
