@@ -8,7 +8,7 @@ from conformance import shared_launches
 from conformance.cloud import Cloud
 from conformance.evidence import Evidence, Fact
 from conformance.launch import Launch
-from conformance.registry import NotObservable
+from conformance.registry import NotObservable, require
 from conformance.sightings import LAUNCH_METHODS, is_call, routing_key
 from conformance.sightings.messages import hosts_of
 
@@ -71,10 +71,11 @@ class Traffic:
         return next((f for f in answers if f.get("ending", True) and (f.get("result") is not None or f.get("failure") is not None)), None)
 
     def notifications(self, *names: str) -> list[Fact]:
-        """Raises NotObservable where no notification at all came of this launch: they are switched off."""
-        if not any(True for _ in self.evidence.those("notification")):
-            raise NotObservable("no service of this cloud sent any notification about the launch")
-        return list(self.evidence.those("notification", name=lambda name: name in names))
+        """Raises NotObservable where nova told nothing of this launch: its notifications are switched off."""
+        told = [one for one in self.evidence.those("notification") if one.name.startswith(("scheduler.", "compute", "instance."))]
+        if not told:
+            raise NotObservable("nova sent no notification about the launch")
+        return [one for one in told if one.name in names]
 
 
 def winner(seen: Traffic) -> tuple[str, Fact | None]:
@@ -96,6 +97,13 @@ def must_be_seen_as(message: Fact, call: bool) -> bool:
     if known is None:
         raise NotObservable(f"the source {message.source} does not show whether a message is a call")
     return known is call
+
+
+def must_be_the_callers(cloud: Cloud, message: Fact) -> None:
+    """The message carries the identity of who asked for the server, as far as its source shows it."""
+    for name, wanted in (("project_id", cloud.member.project_id), ("user_id", cloud.member.user_id)):
+        if message.get(name) is not None:
+            require(message.get(name) == wanted, f"{name} {wanted} in the context of {message.name}", message.get(name), message)
 
 
 def comparable(*facts: Fact) -> bool:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from conformance.cloud import Cloud
+from conformance.endings import eventually
 from conformance.evidence import Fact
 from conformance.launch import Launch
 from conformance.machinery import (
@@ -23,6 +24,7 @@ from conformance.machinery import (
 )  # fmt: skip
 from conformance.registry import Broken, Unsupported, check, require
 
+DISABLED = "COMPUTE_STATUS_DISABLED"
 NO_HOST = "No valid host was found"
 RETRIED = "Exceeded maximum number of retries"
 RIVALS = 3
@@ -87,6 +89,17 @@ def _disabled(cloud: Cloud, host: str) -> Iterator[None]:
         yield
     finally:
         cloud.admin.put("compute", path, json={"status": "enabled"}, version=HYPERVISORS)
+        _await_room(cloud, host)
+
+
+def _await_room(cloud: Cloud, host: str) -> None:
+    """Placement offers a host again when its compute has said that it is enabled."""
+    provider = hypervisors(cloud.admin).get(host, {}).get("id")
+    if provider and cloud.admin.has("placement"):
+        path = f"/resource_providers/{provider}/traits"
+        eventually(
+            lambda: cloud.admin.get("placement", path, version="1.28"), lambda shown: DISABLED not in (shown.body or {}).get("traits", ())
+        )
 
 
 @check(
