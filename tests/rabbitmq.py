@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +18,7 @@ import httpx
 
 SERVERS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")  # Debian's own command first becomes another user
 MISSING = "RabbitMQ is not installed here: apt-get install rabbitmq-server brings it"
+SERVER_PORTS = range(20_000, 32_000)  # below those that Linux gives to clients
 START_LIMIT = 90.0  # seconds
 GUEST = "guest"
 
@@ -29,12 +32,14 @@ def _server() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody had a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [made.getsockname()[1] for made in sockets]
-    for made in sockets:
-        made.close()
-    return ports
+    """Ports on loopback that nobody had a moment ago, and that no client is given for its end of a connection."""
+    found: list[int] = []
+    for port in random.sample(SERVER_PORTS, len(SERVER_PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no port is free")
 
 
 class RabbitMQ:
@@ -77,7 +82,8 @@ class RabbitMQ:
     def kill(self) -> None:
         """As a power cut: nothing is said goodbye to."""
         for process in reversed(self._running):
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=30)
         self._running.clear()
 
