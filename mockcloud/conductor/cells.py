@@ -46,18 +46,22 @@ def move_in(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: 
     return tx.one(select(instances).where(alive(instance_uuid)))
 
 
-def bury(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str, error: Exception, host: str) -> bool:
-    """A server that nobody found a host for goes to cell0, with the reason. False: it is gone, or is being built."""
+def bury(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str, error: Exception) -> bool:
+    """A server without a host fails, with the reason; one that has no cell yet gets cell0. False: it is gone, or is being built."""
     request = tx.one(select(build_requests).where(build_requests.c.uuid == instance_uuid))
     if request is not None:
         _write(tx, now, ctx, request, CELL0)
     if not tx.execute(update(instances).where(_waits([instance_uuid])).values(**NOWHERE, updated_at=now)):
         return False
     explain(tx, now, instance_uuid, error)
+    return True
+
+
+def record_failure(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str, error: Exception, host: str) -> None:
+    """The conductor's event of the action: all that a server ever has that no host was found for."""
     event_id = start_event(tx, now, ctx.request_id, instance_uuid, EVENT, host)
     if event_id is not None:
         finish_event(tx, now, event_id, str(error) or type(error).__name__)
-    return True
 
 
 def asked_before(tx: Transaction, when: datetime) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any
 from mockcloud.bus.base import Incoming
 from mockcloud.claims import Claims
 from mockcloud.component import Component
-from mockcloud.conductor import cells, instances
-from mockcloud.conductor.errors import InstanceNotFound, MaxRetriesExceeded, RequestLost, UnexpectedTaskStateError
+from mockcloud.conductor import cells
+from mockcloud.conductor.errors import MaxRetriesExceeded, RequestLost
 from mockcloud.conductor.reservations import Reservations
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
@@ -102,8 +102,11 @@ class ComputeTask:
 
     async def _build(self, ctx: RequestContext, uuid: str, hosts: list[Json], build: Build) -> None:
         """The server into its cell, then to its host. One that is deleted meanwhile leaves no claim."""
+        if not hosts:
+            await self._give_up(ctx, [uuid], RequestLost("The scheduler returned no host."))
+            return
         with self._db.transaction() as tx:
-            server = cells.move_in(tx, self._clock.now(), ctx, uuid) if hosts else None
+            server = cells.move_in(tx, self._clock.now(), ctx, uuid)
         if server is None or server["vm_state"] != "building":
             await self._claims.release_all(ctx, [uuid])
             return
@@ -142,12 +145,13 @@ class ComputeTask:
         hosts = [*before["hosts"], [host["service_host"], host["nodename"]]]
         return {**properties, "retry": {"num_attempts": before["num_attempts"] + 1, "hosts": hosts}}
 
-    async def _give_up(self, ctx: RequestContext, uuids: Collection[str], error: Exception) -> None:
+    async def _give_up(self, ctx: RequestContext, uuids: Collection[str], error: Exception, with_event: bool = True) -> None:
         """Servers that still wait fail. Of those and of deleted ones no claim stays."""
         with self._db.transaction() as tx:
             now, host = self._clock.now(), self._component.host
             for uuid in uuids:
-                cells.bury(tx, now, ctx, uuid, error, host)
+                if cells.bury(tx, now, ctx, uuid, error) and with_event:
+                    cells.record_failure(tx, now, ctx, uuid, error, host)
             under_way = cells.under_way(tx, uuids)
         await self._claims.release_all(ctx, [uuid for uuid in uuids if uuid not in under_way])
 
@@ -191,7 +195,7 @@ class ComputeTask:
         except Exception as error:
             LOG.warning("server %s cannot be built elsewhere: %s", uuid, error)
             await self._reservations.free(ctx, uuid)
-            await self._give_up_again(ctx, uuid, error)
+            await self._give_up(ctx, [uuid], error, with_event=False)
             await self._choices.found_none(ctx, "build_instances", spec_of(build.request_spec, [uuid]), uuid, error)
         else:
             await self._build(ctx, uuid, left, build)
@@ -204,13 +208,3 @@ class ComputeTask:
             if await self._claims.claim(ctx, uuid, allocations, spec["project_id"], spec["user_id"]):
                 return hosts[number:]
         raise MaxRetriesExceeded(uuid)
-
-    async def _give_up_again(self, ctx: RequestContext, uuid: str, error: Exception) -> None:
-        failed = {"vm_state": "error", "task_state": None}
-        try:
-            with self._db.transaction() as tx:
-                instances.write(tx, self._clock.now(), uuid, failed, {"task_state": ["scheduling"], "host": [None]})
-                cells.explain(tx, self._clock.now(), uuid, error)
-        except (InstanceNotFound, UnexpectedTaskStateError) as overtaken:
-            LOG.info("server %s: %s", uuid, overtaken)
-        await self._claims.release_all(ctx, [uuid])
