@@ -6,22 +6,16 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import delete, or_, select, update
 
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.nova.api_tables import CELL0, CELL1, build_requests, instance_mappings
-from mockcloud.nova.records import alive, finish_event, record_fault, start_event
+from mockcloud.nova.records import alive, finish_event, in_cell_without_host, record_fault, start_event
 from mockcloud.nova.tables import block_device_mapping, instance_actions, instances
 
 EVENT = "conductor_schedule_and_build_instances"
 NOWHERE = {"vm_state": "error", "task_state": None, "host": None, "node": None}
-
-
-def pending(tx: Transaction, uuids: Collection[str]) -> set[str]:
-    """Of these servers those whose build no compute has begun, with a cell or without."""
-    asked = tx.all(select(build_requests.c.uuid).where(build_requests.c.uuid.in_(uuids)))
-    return {row["uuid"] for row in asked} | {row["uuid"] for row in tx.all(select(instances.c.uuid).where(_waits(uuids)))}
 
 
 def under_way(tx: Transaction, uuids: Collection[str]) -> set[str]:
@@ -31,19 +25,16 @@ def under_way(tx: Transaction, uuids: Collection[str]) -> set[str]:
     return {row["uuid"] for row in tx.all(built)}
 
 
-def _waits(uuids: Collection[str]) -> ColumnElement[bool]:
-    """Rows in the cell that no compute has taken up."""
-    here = instances.c
-    return here.uuid.in_(uuids) & here.deleted_at.is_(None) & (here.task_state == "scheduling") & here.host.is_(None)
-
-
 def move_in(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str) -> Row | None:
-    """The server's row in its cell. None: it was deleted meanwhile, or is somebody else's by now."""
+    """The server's row in its cell. None: it was deleted meanwhile, or has a host by now.
+
+    A compute that has begun with it and has no host written yet will find that its room is elsewhere.
+    """
     request = tx.one(select(build_requests).where(build_requests.c.uuid == instance_uuid))
-    if request is None:
-        return tx.one(select(instances).where(_waits([instance_uuid])))
-    _write(tx, now, ctx, request, CELL1)
-    return tx.one(select(instances).where(alive(instance_uuid)))
+    if request is not None:
+        _write(tx, now, ctx, request, CELL1)
+    to_build = (alive(instance_uuid), instances.c.vm_state == "building", instances.c.host.is_(None))
+    return tx.one(select(instances).where(*to_build))
 
 
 def bury(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str, error: Exception) -> bool:
@@ -51,7 +42,7 @@ def bury(tx: Transaction, now: datetime, ctx: RequestContext, instance_uuid: str
     request = tx.one(select(build_requests).where(build_requests.c.uuid == instance_uuid))
     if request is not None:
         _write(tx, now, ctx, request, CELL0)
-    if not tx.execute(update(instances).where(_waits([instance_uuid])).values(**NOWHERE, updated_at=now)):
+    if not tx.execute(update(instances).where(in_cell_without_host([instance_uuid])).values(**NOWHERE, updated_at=now)):
         return False
     explain(tx, now, instance_uuid, error)
     return True

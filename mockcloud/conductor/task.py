@@ -18,7 +18,7 @@ from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database, Row
 from mockcloud.notifications.scheduling import SchedulingNotifier, spec_of
 from mockcloud.notifications.servers import ServerNotifier
-from mockcloud.nova.records import to_message
+from mockcloud.nova.records import to_message, without_host
 from mockcloud.objects import data_of, primitive
 from mockcloud.trace import step
 
@@ -65,7 +65,7 @@ class ComputeTask:
         """From nova-api's build requests to the computes' queues. Servers without a host end in cell0, all of the request's."""
         specs = {data_of(spec)["instance_uuid"]: spec for spec in request_specs}
         with self._db.transaction() as tx:
-            pending = cells.pending(tx, specs)  # of a message that comes again, some may be under way
+            pending = without_host(tx, specs)  # of a message that comes again, some may be under way
         uuids = [uuid for uuid in specs if uuid in pending]
         if not uuids:
             return
@@ -107,8 +107,9 @@ class ComputeTask:
             return
         with self._db.transaction() as tx:
             server = cells.move_in(tx, self._clock.now(), ctx, uuid)
-        if server is None or server["vm_state"] != "building":
-            await self._claims.release_all(ctx, [uuid])
+            under_way = cells.under_way(tx, [uuid])
+        if server is None:
+            await self._claims.release_all(ctx, {uuid} - under_way)
             return
         if "retry" not in build.arguments["filter_properties"]:
             await self._servers.updated(ctx, None, to_message(server))
@@ -187,7 +188,7 @@ class ComputeTask:
 
     async def _build_again(self, ctx: RequestContext, uuid: str, hosts: list[Json], build: Build) -> None:
         with self._db.transaction() as tx:
-            if not cells.pending(tx, [uuid]):
+            if not without_host(tx, [uuid]):
                 return
         try:
             left = await self._claim_next(ctx, uuid, hosts, build)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, DateTime, Table, bindparam, delete, select
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
+from mockcloud.nova.api_tables import build_requests
 from mockcloud.nova.tables import block_device_mapping, instance_actions, instance_actions_events, instance_faults, instances, services
 
 _LATEST_ACTION = Prepared(
@@ -39,6 +40,18 @@ def from_message(table: Table, values: Mapping[str, Any]) -> Row:
 def alive(instance_uuid: str) -> ColumnElement[bool]:
     """The server's row while it is not deleted."""
     return (instances.c.uuid == instance_uuid) & instances.c.deleted_at.is_(None)
+
+
+def in_cell_without_host(uuids: Collection[str]) -> ColumnElement[bool]:
+    """Rows that no compute has taken up."""
+    here = instances.c
+    return here.uuid.in_(uuids) & here.deleted_at.is_(None) & (here.task_state == "scheduling") & here.host.is_(None)
+
+
+def without_host(tx: Transaction, uuids: Collection[str]) -> set[str]:
+    """In cells_v2, those of these servers that somebody still wants a host for: with a cell, or with a build request only."""
+    asked = tx.all(select(build_requests.c.uuid).where(build_requests.c.uuid.in_(uuids)))
+    return {row["uuid"] for row in (*asked, *tx.all(select(instances.c.uuid).where(in_cell_without_host(uuids))))}
 
 
 def mark_deleted(tx: Transaction, now: datetime, instance_uuid: str) -> None:

@@ -13,6 +13,7 @@ from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
 from mockcloud.notifications.scheduling import SchedulingNotifier, spec_of
 from mockcloud.nova.api_tables import CELL1
+from mockcloud.nova.records import without_host
 from mockcloud.objects import primitive
 from mockcloud.scheduler import rows
 from mockcloud.scheduler.selection import NoValidHost, Selection, Selections, Selector
@@ -60,14 +61,14 @@ class Destinations:
     async def _find_hosts(self, ctx: RequestContext, spec: RequestSpec, alternates: int) -> Selections:
         """It filters and weighs the hosts that placement offers, and claims room on the best."""
         with self._db.transaction() as tx:
-            wanted = rows.waiting(tx, spec.instance_uuids)
+            wanted = without_host(tx, spec.instance_uuids)
             spec.group = rows.read_group(tx, spec.instance_uuid, spec.hint("group"))
         spec.instance_uuids = tuple(uuid for uuid in spec.instance_uuids if uuid in wanted)
         if not spec.instance_uuids:
             return Selections()
         selections = await self._selector.select(ctx, spec, alternates=alternates)
         with self._db.transaction() as tx:
-            deserted = selections.chosen.keys() - rows.waiting(tx, spec.instance_uuids)
+            deserted = selections.chosen.keys() - without_host(tx, spec.instance_uuids)
         if selections.refused:  # all or nothing
             await self._claims.release_all(ctx, selections.chosen)
             raise _explained(next(iter(selections.refused.values())))

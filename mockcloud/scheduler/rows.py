@@ -10,7 +10,6 @@ from sqlalchemy import Select, and_, bindparam, or_, select, update
 
 from mockcloud.db.engine import Row, Transaction
 from mockcloud.db.prepared import Prepared
-from mockcloud.nova.api_tables import build_requests
 from mockcloud.nova.records import finish_event, record_fault, start_event
 from mockcloud.nova.tables import compute_nodes, instance_group_members, instance_groups, instances
 from mockcloud.scheduler.selection import NoValidHost, Selection
@@ -39,15 +38,6 @@ def read_servers(tx: Transaction, uuids: Collection[str]) -> dict[str, Row]:
     alive = select(instances).where(instances.c.uuid.in_(uuids), instances.c.deleted_at.is_(None))
     rows = {row["uuid"]: row for row in tx.all(alive)}
     return {uuid: rows[uuid] for uuid in uuids if uuid in rows}
-
-
-def waiting(tx: Transaction, uuids: Collection[str]) -> set[str]:
-    """Of these servers those that somebody still wants a host for: a build request asks for one, or its row does."""
-    asked = tx.all(select(build_requests.c.uuid).where(build_requests.c.uuid.in_(uuids)))
-    sought = select(instances.c.uuid).where(
-        instances.c.uuid.in_(uuids), instances.c.deleted_at.is_(None), instances.c.task_state == "scheduling", instances.c.host.is_(None)
-    )
-    return {row["uuid"] for row in (*asked, *tx.all(sought))}
 
 
 def read_group(tx: Transaction, instance_uuid: str, hint: str | None) -> Group | None:
