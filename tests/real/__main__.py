@@ -2,7 +2,7 @@
 
 SCRIPTS is the folder of docs/real-openstack.md. The cloud is installed if it is not, started, seeded with the people that the suite wants,
 judged once at each level, and stopped again unless it is to be kept. Reports go to reports/real/LEVEL; `--write` also puts the table of
-results into the page.
+results into the page, and keeps the HTML report of the level `all` as the example.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.real.table import replace_table, table
 ROOT = Path(__file__).parent.parent.parent
 REPORTS = ROOT / "reports" / "real"
 PAGE = ROOT / "docs" / "real-openstack.md"
+EXAMPLE = ROOT / "docs" / "examples" / "real-openstack.html"
 LEVELS = {  # what each adds to the one before it
     "client": "a member's credentials",
     "admin": "reader, second project, admin",
@@ -71,7 +72,7 @@ def main() -> int:
     parser.add_argument("scripts", type=Path)
     parser.add_argument("levels", nargs="*", default=list(LEVELS))
     parser.add_argument("--keep", action="store_true", help="leave the cloud running")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/real-openstack.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/real-openstack.md, the page beside it")
     chosen, more = parser.parse_known_args()
     if unknown := set(chosen.levels) - set(LEVELS):
         parser.error(f"there is no level {', '.join(sorted(unknown))}: choose of {', '.join(LEVELS)}")
@@ -93,6 +94,7 @@ def main() -> int:
     print(made)
     if chosen.write:
         replace_table(PAGE, made)
+        EXAMPLE.write_text((REPORTS / "all" / "report.html").read_text().replace(cloud["STATE"], "$REAL_STATE"))
     return max(ended.values())
 
 
