@@ -134,6 +134,7 @@ class RabbitMQ:
             "HOME": str(self.folder),
             "LC_ALL": "C.UTF-8",
             "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
             "RABBITMQ_NODENAME": f"test{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
