@@ -127,7 +127,8 @@ class Run:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: Any) -> None:
         sent = json.loads(getattr(node, "workeroutput", {}).get(CARRIED, "{}"))
-        self.about = self.about or sent.get("about", {})
+        if not self.about.get("dialect"):  # only a worker that had the launch to judge knows it
+            self.about = sent.get("about") or self.about
         self.leftovers += sent.get("leftovers", [])
 
     def _describe(self, cloud: Cloud) -> dict[str, Any]:

@@ -77,14 +77,16 @@ def only_images_in_reach(cloud: Cloud) -> None:
 
 
 @check(
-    "S19.C3", "L", needs=("http.server|notification",), given="a launch with a user's token", when="the compute asks glance for the image",
+    "S19.C3", "L", needs=("http.server|notification|log",), given="a launch with a user's token",
+    when="the compute asks glance for the image",
     then="glance sees the caller's user and project, not those of nova",
 )  # fmt: skip
 def image_in_the_users_name(cloud: Cloud) -> None:
     """The compute shows glance the token of the user who launched the server."""
     launch = cloud.golden.must_be_active()
     who = (launch.person.user_id, launch.person.project_id)
-    seen = [(f, (f.get("user_id"), f.get("project_id"))) for f in launch.evidence.those("http.server", actor="glance", user_id=bool)]
+    served = [f for kind in ("http.server", "log") for f in launch.evidence.those(kind, actor="glance", user_id=bool)]
+    seen = [(f, (f.get("user_id"), f.get("project_id"))) for f in served]
     for fact in launch.evidence.those("notification", name="image.send"):
         payload = fact.get("payload") or {}
         seen.append((fact, (payload.get("receiver_user_id"), payload.get("receiver_tenant_id"))))
