@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import openstack
 import pytest
 
 import specs
@@ -116,6 +120,40 @@ def test_the_command_runs_a_cloud_over_rabbitmq_and_tells_taps_where(bus_url: st
         said, complained = process.communicate(timeout=60)
     assert {"kind": "amqp", "url": bus_url} in sources
     assert (process.returncode, said.splitlines()[-1], complained) == (0, "stopped", "")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")  # the SDK announces its next versions
+@pytest.mark.parametrize("dialect", specs.DIALECTS)
+def test_a_launch_whose_whole_cloud_is_killed_goes_on_when_it_is_back(bus_url: str, tmp_path: Path, dialect: str) -> None:
+    arguments = ("--state", str(tmp_path), "--bus", bus_url, "--spawn-seconds", "0.5", "--dialect", dialect)
+    with up(*arguments) as (process, url), _demo_user(url) as person:
+        image, flavor, network = (
+            person.image.find_image("cirros"),
+            person.compute.find_flavor("m1.tiny"),
+            person.network.find_network("private"),
+        )
+        server = person.compute.create_server(name="vm", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}])
+        process.kill()
+    with up(*arguments) as (process, url), _demo_user(url) as person:
+        seen = person.compute.wait_for_server(server, interval=0.2, wait=60)
+        assert (seen.status, seen.task_state) == ("ACTIVE", None)
+        process.send_signal(signal.SIGTERM)
+        _, complained = process.communicate(timeout=60)
+    assert (process.returncode, complained) == (0, "")
+
+
+@contextlib.contextmanager
+def _demo_user(url: str) -> Iterator[Any]:
+    login = {
+        "auth_url": f"{url}/v3",
+        "username": "demo",
+        "password": "secret",
+        "project_name": "demo",
+        "user_domain_id": "default",
+        "project_domain_id": "default",
+    }
+    with openstack.connect(region_name="RegionOne", auth=login, load_envvars=False, load_yaml_config=False) as person:
+        yield person
 
 
 async def test_no_token_and_no_password_of_the_broker_is_logged(
