@@ -16,6 +16,7 @@ import requests
 from keystoneauth1 import exceptions as auth_errors
 from keystoneauth1 import session as ksa_session
 from keystoneauth1.identity.base import BaseIdentityPlugin
+from urllib3.exceptions import ProtocolError
 
 from conformance.evidence import Fact, fingerprint, redact
 from conformance.registry import Broken, Unsupported
@@ -26,6 +27,7 @@ SERVICES = {
 }  # fmt: skip
 MICROVERSIONED = {"compute": "compute", "volume": "volume", "placement": "placement"}
 VERSIONS = {"identity": (3, 0), "compute": (2, 1), "image": (2, 0), "network": (2, 0), "volume": (3, 0)}
+REPEATABLE = ("GET", "HEAD", "PUT", "DELETE")
 SHOWN_HEADERS = ("x-openstack-request-id", "openstack-api-version", "www-authenticate", "location", "content-type", "retry-after")
 
 
@@ -95,7 +97,12 @@ class _Recording(requests.Session):
         more["timeout"] = more.get("timeout") or self.timeout
         fact_id = self.recorder.next_id()
         start = time.time()
-        response = super().send(request, **more)
+        try:
+            response = super().send(request, **more)
+        except requests.ConnectionError as error:
+            if request.method not in REPEATABLE or not isinstance(next(iter(error.args), None), ProtocolError):
+                raise
+            response = super().send(request, **more)  # the server had closed a connection that rested
         response.content  # noqa: B018 - the answer ends when its body is there
         exchange = _exchange(fact_id, self.role, self.service_of(request.url or ""), request, response, start)
         self.recorder.add(exchange)

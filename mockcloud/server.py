@@ -14,6 +14,8 @@ import uvicorn
 from mockcloud.cloud import MOUNTS, PORTS, Cloud
 from mockcloud.settings import Settings
 
+KEEP_ALIVE = 75  # seconds that a connection may rest, as behind many a proxy: uvicorn closes it after 5, perhaps under a request
+
 
 class PortTaken(OSError):
     """A port that somebody else listens on: its message is for the user."""
@@ -81,7 +83,9 @@ async def serving(settings: Settings) -> AsyncIterator[Cloud]:
     servers = []
     for name, listener in sockets.items():
         app: Any = cloud.app if name == "keystone" else cloud.app_of(name)
-        config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app, interface="asgi3", lifespan="off", log_config=None, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE
+        )
         servers.append((_Server(config), listener))
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     try:
