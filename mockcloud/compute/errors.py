@@ -135,6 +135,27 @@ class VolumeFailed(Exception):
     """cinder did not do its part."""
 
 
+class VolumeDriverNotFound(Final):
+    """The hypervisor's driver does not know how to reach such a volume."""
+
+    def __init__(self, driver_type: str) -> None:
+        super().__init__(f"Could not find a handler for {driver_type} volume.")
+
+
+class ImageUnacceptable(Final):
+    """The image's data must not be given to a hypervisor."""
+
+    def __init__(self, image_id: str, reason: str) -> None:
+        super().__init__(f"Image {image_id} is unacceptable: {reason}")
+
+
+class DeviceDetachFailed(Exception):
+    """The guest does not let go of it."""
+
+    def __init__(self, device: str, reason: str) -> None:
+        super().__init__(f"Device detach failed for {device}: {reason}")
+
+
 class InterfaceAttachFailed(Exception):
     def __init__(self, instance_uuid: str) -> None:
         super().__init__(f"Failed to attach network adapter device to {instance_uuid}")

@@ -215,6 +215,7 @@ def _vif(port: Port, network: Json, subnets: list[Json], floating: Floating) -> 
             "label": network["name"],
             "bridge": (body.get("binding:vif_details") or {}).get("bridge_name", "br-int"),
             "subnets": [_subnet(subnet, body, floating) for subnet in used],
+            "meta": {"mtu": network["mtu"]},
         },
         "type": body.get("binding:vif_type", "unbound"),
         "details": body.get("binding:vif_details") or {},
