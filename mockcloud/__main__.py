@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     ops.add_argument("service", nargs="*", choices=[*specs.SERVICES, []], metavar="SERVICE")
     steps = command("steps", _steps, "list the 28 steps of a launch and where their code stands")
     steps.add_argument("--dialect", choices=specs.DIALECTS, default="classic")
+    command("doctor", _doctor, "say what real guests need, what is missing here, and which command brings it")
     return parser
 
 
@@ -78,7 +79,7 @@ def _cloud_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ports", choices=("single", "classic"), help="one port, or 5000 8774 9292 9696 8776 8778")
     parser.add_argument("--hosts", type=int, metavar="N", help="number of compute hosts (3)")
     parser.add_argument("--dialect", choices=specs.DIALECTS, help="how the services talk to each other inside (default: classic)")
-    parser.add_argument("--driver", choices=("fake",), help="what runs the guests")
+    parser.add_argument("--driver", choices=("fake", "libvirt"), help="what runs the guests: nothing, or QEMU (mockcloud doctor)")
     parser.add_argument(
         "--bus", dest="bus_url", metavar="URL", help="amqp://user:password@host:port/vhost; without it the process is its own bus"
     )
@@ -213,6 +214,13 @@ def _ops(options: argparse.Namespace) -> None:
             said = "removed long ago: answers 410, as the real service does" if operation.gone else operation.declined or operation.id
             print(f"{service:10} {operation.method.upper():7} {what:70} {said}")
     print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from mockcloud import doctor
+
+    print(doctor.report())
+    return 1 if doctor.missing() else 0
 
 
 def _steps(options: argparse.Namespace) -> None:

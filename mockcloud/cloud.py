@@ -22,6 +22,7 @@ from mockcloud.bus.backends import bus_of
 from mockcloud.clients import Clients, InProcess
 from mockcloud.clock import Clock
 from mockcloud.component import Component
+from mockcloud.compute.drivers.base import Closes, Driver
 from mockcloud.context import RequestContext
 from mockcloud.db.engine import Database
 from mockcloud.faults import Faults
@@ -44,7 +45,7 @@ MOUNTS = {
 MOUNTED = {mount: name for name, mount in MOUNTS.items() if mount}
 PORTS = {"keystone": 5000, "nova": 8774, "glance": 9292, "neutron": 9696, "cinder": 8776, "placement": 8778}
 SERVICES = tuple(MOUNTS)
-DRIVERS = {"fake": "mockcloud.compute.drivers.fake:FakeDriver"}
+DRIVERS = {"fake": "mockcloud.compute.drivers.fake:FakeDriver", "libvirt": "mockcloud.compute.drivers.libvirt:LibvirtDriver"}
 CONTROL = ("/_mockcloud", "/.well-known/openstack-evidence")
 NAMESPACE = uuid.UUID("6f0e3a0e-5d0f-4b5c-9a51-0c8f7f0a6d11")
 
@@ -84,6 +85,7 @@ class Cloud:
         self.profiler = self._make_profiler()
         self.logs = ServiceLogs(settings.log_dir, self.recorder) if settings.log_dir else None
         self._databases: list[Database] = []
+        self._drivers: list[Driver] = []
         if self._state is not None:
             self._state.open(settings.seed)
         modules = {name: importlib.import_module(f"mockcloud.{name}.service") for name in self._names}
@@ -182,6 +184,7 @@ class Cloud:
         db, started = self.services["nova"].db, self.clock.now()
         module, _, class_name = DRIVERS[self.settings.driver].partition(":")
         driver_class = getattr(importlib.import_module(module), class_name)
+        self._drivers = [driver_class(host, self.settings, self.clock) for host in self.settings.hosts]
 
         def conductor() -> Any:
             return ConductorManager(self.component("nova-conductor", "controller"), db, started)
@@ -196,8 +199,7 @@ class Cloud:
             "conductor": Worker("conductor", "controller", conductor, self.bus, self.clock, service="nova-conductor"),
             "scheduler": Worker("scheduler", "controller", scheduler, self.bus, self.clock, service="nova-scheduler"),
         }
-        for host in self.settings.hosts:
-            driver = driver_class(host, self.settings, self.clock)
+        for host, driver in zip(self.settings.hosts, self._drivers, strict=True):
             workers[host.name] = Worker("compute", host.name, compute(host.name, driver), self.bus, self.clock, service="nova-compute")
         return workers
 
@@ -221,6 +223,9 @@ class Cloud:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.faults.clear()
+        for driver in self._drivers:
+            if isinstance(driver, Closes):
+                await driver.close(keep and bool(self.settings.state_dir))
         await self.bus.close(keep and bool(self.settings.state_dir or self.settings.database))
         if self.profiler is not None:
             self.recorder.beginnings.remove(self.profiler.begun)

@@ -23,6 +23,15 @@ def virtual_bytes(head: bytes) -> int:
     return int(struct.unpack(">Q", head[24:32])[0]) if len(head) >= 32 else 0
 
 
+def is_qcow2(head: bytes) -> bool:
+    return head[:4] == MAGIC
+
+
+def has_data_file(head: bytes) -> bool:
+    """Whether its data lie in a file that it names (an incompatible feature of version 3)."""
+    return len(head) >= 80 and struct.unpack(">I", head[4:8])[0] >= 3 and bool(struct.unpack(">Q", head[72:80])[0] & 4)
+
+
 def names_another_file(head: bytes) -> bool:
     """Whether it builds on a backing file."""
     return len(head) >= 16 and struct.unpack(">Q", head[8:16])[0] != 0

@@ -79,6 +79,10 @@ class Settings:
     sync_power_state_interval: float = 600.0  # seconds between two looks at what the guests do; below 0: never
     running_deleted_instance_poll_interval: float = 1_800.0  # seconds between two looks for guests of deleted servers; below 0: never
     volume_seconds: float = 0.0
+    shutdown_timeout: float = 60.0  # seconds that a guest has to stop by itself before it is stopped
+    # driver libvirt
+    libvirt_uri: str = "qemu:///embed"  # without a root each host has its own; qemu:///system, test:///default, ...
+    libvirt_virt_type: str = "auto"  # kvm, qemu (translated code); auto: what a guest of one sector shows to work
     # network
     send_events_interval: float = 0.0  # seconds between two batches of events for nova; neutron: 2
     unbindable_hosts: tuple[str, ...] = ()  # hosts where neutron fails to bind a port
@@ -118,8 +122,11 @@ BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false
 BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "port": (lambda port: 0 <= port <= 65_535, "a port number (0: any free one)"),
     "ports": (("single", "classic").__contains__, "single or classic"),
+    "driver": (("fake", "libvirt").__contains__, "fake or libvirt"),
     "dialect": (DIALECTS.__contains__, " or ".join(DIALECTS)),
     "notifications": (("none", "unversioned", "versioned", "both").__contains__, "none, unversioned, versioned or both"),
+    "libvirt_virt_type": (("auto", "kvm", "qemu").__contains__, "auto, kvm or qemu"),
+    "shutdown_timeout": (lambda seconds: seconds >= 0, "a number of seconds from 0 (0: guests are stopped at once)"),
     "clock_speed": (lambda speed: speed > 0, "a number above 0"),
     "hosts": (bool, "at least one compute host"),
     "max_concurrent_builds": (lambda builds: builds >= 0, "a number from 0 (0: no limit)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from mockcloud.compute.drivers.base import (
     Device,
     Diagnoses,
     Driver,
+    Events,
     Guest,
     InstanceNotFound,
     Moves,
@@ -93,6 +95,13 @@ class Hypervisor:
         """A driver that sets nothing aside has nothing there."""
         if isinstance(self._driver, Moves):
             await self.run("drop_aside", guest_id, self._driver.drop_aside(guest_id))
+
+    async def changed(self) -> set[str]:
+        """Guests whose power may have changed; a driver that does not tell of it keeps one waiting for ever. Nothing is asked, no fact."""
+        if isinstance(self._driver, Events):
+            return await self._driver.changed()
+        never: asyncio.Future[set[str]] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def take_back(self, guest_id: str) -> None:
         await self.run("take_back", guest_id, self._able(Moves).take_back(guest_id))

@@ -74,7 +74,7 @@ class ComputeManager:
 
         recovery = Recovery(host, terminations)
         self.tasks: list[Callable[[], Awaitable[None]]] = [
-            host.report_state, recovery.recover, recovery.sync_power_states, recovery.reap_deleted,
+            host.report_state, recovery.recover, recovery.sync_power_states, recovery.hear_of_changes, recovery.reap_deleted,
         ]  # fmt: skip
 
     async def init_host(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -101,6 +102,13 @@ class Recovery:
             for instance in await self._instances_here(ctx) or ():
                 if instance["task_state"] is None and instance["vm_state"] != "building":
                     await self._alone(ctx, instance["uuid"], self._sync)
+
+    async def hear_of_changes(self) -> None:
+        """The same at once, where the hypervisor tells of it."""
+        while True:
+            changed = await self._host.hypervisor.changed()
+            ctx = service_context("nova")
+            await asyncio.gather(*(self._alone(ctx, uuid, self._sync) for uuid in changed))
 
     async def _sync(self, ctx: RequestContext, uuid: str) -> None:
         server = await self._conductor.instance(ctx, uuid)

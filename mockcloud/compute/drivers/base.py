@@ -190,3 +190,15 @@ class Moves(Protocol):
 
     async def take_back(self, guest_id: str) -> None:
         """The old one is back, stopped. It is an error if there is none."""
+
+
+@runtime_checkable
+class Events(Protocol):
+    async def changed(self) -> set[str]:
+        """Waits until the power of guests may have changed, whoever did it; their ids."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    async def close(self, keep: bool) -> None:
+        """The cloud ends. `keep`: its guests do not."""

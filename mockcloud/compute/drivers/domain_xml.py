@@ -13,7 +13,6 @@ from mockcloud.compute.errors import VolumeDriverNotFound
 Element = ElementTree.Element
 TB_CACHE_MIB = 32  # of translated code: QEMU's own default takes a gigabyte that these guests never need
 COMMAND_LINE = "root={root} console=tty0 console=ttyS0"
-DEFAULT_MTU = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +149,10 @@ def _file_disk(
 
 
 def _interface(vif: Vif) -> Element:
-    """User mode: the guest reaches out by QEMU itself, and nobody reaches it. The port's MAC is the guest's; its address is not."""
-    mtu = (vif.info["network"].get("meta") or {}).get("mtu") or DEFAULT_MTU
+    """User mode: the guest reaches out by QEMU itself, and nobody reaches it. The MAC is the port's; libvirt takes no MTU here."""
     made = _element("interface", type="user")
     made.append(_element("mac", address=vif.info["address"]))
     made.append(_element("model", type="virtio"))
-    made.append(_element("mtu", size=str(mtu)))
     made.append(_element("rom", enabled="no"))
     made.append(_element("alias", name=_alias(vif.id)))
     return made

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from mockcloud.clock import Clock
 from mockcloud.cloud import DRIVERS
 from mockcloud.compute.drivers.base import (
+    Closes,
     Diagnoses,
     Disk,
     Driver,
@@ -28,16 +31,48 @@ from mockcloud.compute.drivers.base import (
 )
 from mockcloud.compute.drivers.fake import FakeDriver
 from mockcloud.settings import HostSeed, Settings
+from tests import hypervisor
 from tests.mockcloud.compute.conftest import flavor
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # as long as a driver lives
+
 VIF = {"id": "11111111-0000-4000-8000-000000000001", "address": "fa:16:3e:00:00:01", "network": {"subnets": []}}
-VOLUME = Disk("/dev/vdb", volume_id="22222222-0000-4000-8000-000000000001", connection_info={"driver_volume_type": "iscsi", "data": {}})
+OTHER_VIF = Vif({**VIF, "id": "33333333-0000-4000-8000-000000000001", "address": "fa:16:3e:00:00:02"})
 
 
-@pytest.fixture(params=sorted(DRIVERS))
-def driver(request: pytest.FixtureRequest) -> Any:
-    module, _, name = DRIVERS[request.param].partition(":")
-    return getattr(importlib.import_module(module), name)(HostSeed("host1"), Settings(), Clock())
+KINDS = {"fake": Settings(), "libvirt on its test driver": hypervisor.ON_TEST_DRIVER, "libvirt under QEMU": hypervisor.UNDER_QEMU}
+PLUGGABLE = [kind for kind in KINDS if kind != "libvirt on its test driver"]  # it cannot attach and detach
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(KINDS))
+async def one_driver(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """One for all the tests here: libvirt takes seconds to get acquainted with QEMU."""
+    settings = KINDS[request.param]
+    if settings.driver == "libvirt" and (why := hypervisor.missing(real=request.param == "libvirt under QEMU")):
+        pytest.skip(why)
+    module, _, name = DRIVERS[settings.driver].partition(":")
+    made = getattr(importlib.import_module(module), name)(HostSeed("host1"), settings, Clock())
+    yield made
+    if isinstance(made, Closes):
+        await made.close(keep=False)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def driver(one_driver: Any) -> AsyncIterator[Any]:
+    yield one_driver
+    for guest_id in list(await one_driver.guests()):
+        await one_driver.destroy(guest_id)
+
+
+async def test_every_driver_is_under_this_contract() -> None:
+    assert {settings.driver for settings in KINDS.values()} == set(DRIVERS)
+
+
+def _volume(folder: Path) -> Disk:
+    path = folder / "volume"
+    path.write_bytes(b"\0" * (1 << 20))
+    info = {"driver_volume_type": "local", "data": {"device_path": str(path)}}
+    return Disk("/dev/vdb", volume_id="22222222-0000-4000-8000-000000000001", connection_info=info)
 
 
 @pytest.fixture
@@ -103,9 +138,13 @@ async def test_a_guest_that_is_not_there_is_said_so(driver: Any, guest: Guest, a
         await getattr(driver, act)(*arguments)
 
 
-@pytest.mark.parametrize("device", [VOLUME, Vif({**VIF, "id": "33333333-0000-4000-8000-000000000001"})])
-async def test_devices_come_and_go_once(driver: Any, guest: Guest, device: Any) -> None:
+@pytest.mark.parametrize("one_driver", PLUGGABLE, indirect=True)
+@pytest.mark.parametrize("kind", ["volume", "port"])
+async def test_devices_come_and_go_once(driver: Any, guest: Guest, kind: str, tmp_path: Path) -> None:
+    """On a guest that is off: one without a system in it would never let go of a device."""
+    device = _volume(tmp_path) if kind == "volume" else OTHER_VIF
     await driver.spawn(guest)
+    await driver.power(guest.id, Power.OFF)
     for _ in range(2):
         await driver.attach(guest.id, device)
     if isinstance(driver, Diagnoses):
@@ -159,11 +198,11 @@ async def test_a_password_is_not_shown(driver: Any, guest: Guest) -> None:
         await driver.destroy(guest.id)
 
 
-def test_a_driver_has_at_most_eight_methods() -> None:
+async def test_a_driver_has_at_most_eight_methods() -> None:
     assert len([name for name in vars(Driver) if not name.startswith("_")]) <= 8
 
 
-def test_the_fake_driver_has_every_ability(driver: Any) -> None:
+async def test_the_fake_driver_has_every_ability(driver: Any) -> None:
     if type(driver).__name__ == "FakeDriver":
         assert all(isinstance(driver, ability) for ability in (Snapshots, Diagnoses, Passwords, Rescues, Moves))
 
