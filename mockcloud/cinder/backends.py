@@ -6,9 +6,12 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
+from mockcloud import qcow2
+
 Volume = Mapping[str, Any]  # a row of the volumes table
 Snapshot = Mapping[str, Any]
 BLOCK = 64 * 1024
+GIB = 1024**3
 
 
 class BackendError(Exception):
@@ -38,8 +41,8 @@ class Backend(Protocol):
     async def write(self, volume: Volume, data: AsyncIterator[bytes]) -> None:
         """Fills the volume from its start."""
 
-    def read(self, volume: Volume) -> AsyncIterator[bytes]:
-        """The volume's data for an image."""
+    def read(self, volume: Volume, disk_format: str) -> AsyncIterator[bytes]:
+        """The volume's data as an image: qcow2, or as they are."""
 
 
 class MetadataBackend:
@@ -83,5 +86,8 @@ class MetadataBackend:
         async for _ in data:
             pass
 
-    async def read(self, volume: Volume) -> AsyncIterator[bytes]:
+    async def read(self, volume: Volume, disk_format: str) -> AsyncIterator[bytes]:
+        if disk_format == "qcow2":  # of the formats that glance would recognise the one that can be made: a disk without data
+            yield qcow2.empty(volume["size"] * GIB)
+            return
         yield f"volume {volume['id']} of {volume['size']} GiB\n".encode().ljust(BLOCK, b"\0")

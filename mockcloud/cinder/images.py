@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from mockcloud import qcow2
 from mockcloud.cinder.faults import invalid_input
 from mockcloud.cinder.lookup import UUID
 from mockcloud.clients import EndpointDown, Rest
@@ -70,15 +69,9 @@ async def upload_image(rest: Rest, image_id: str, data: AsyncIterator[bytes]) ->
         raise ImageTransferFailed(f"glance answered {answer.status} to the data of image {image_id}: {answer.message()}")
 
 
-async def converted(data: AsyncIterator[bytes], disk_format: str, volume_size: int) -> AsyncIterator[bytes]:
-    """A volume's data in an image's format. Of those that glance would recognise only qcow2 can be made: a disk without data."""
+def check_convertible(disk_format: str) -> None:
     if disk_format in UNCONVERTIBLE:
         raise ImageTransferFailed(f"the data of a volume cannot be converted to {disk_format}")
-    if disk_format == "qcow2":
-        yield qcow2.empty(volume_size * GIB)
-        return
-    async for chunk in data:
-        yield chunk
 
 
 def check_image(image: Image, volume_size: int) -> None:

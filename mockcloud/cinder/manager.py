@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 
 from mockcloud.cinder.backends import Backend, BackendError
 from mockcloud.cinder.connections import Connections
-from mockcloud.cinder.images import ImageTransferFailed, converted, fetch_image, open_image, upload_image, volume_image_metadata
+from mockcloud.cinder.images import ImageTransferFailed, check_convertible, fetch_image, open_image, upload_image, volume_image_metadata
 from mockcloud.cinder.lookup import attachments_of
 from mockcloud.cinder.registry import Registration
 from mockcloud.cinder.states import after_attachments
@@ -189,7 +189,8 @@ class VolumeManager(Connections):
         try:
             await self._work()
             image = await fetch_image(rest, image_id)
-            await upload_image(rest, image_id, converted(self._backend.read(volume), image["disk_format"], volume["size"]))
+            check_convertible(image["disk_format"])
+            await upload_image(rest, image_id, self._backend.read(volume, image["disk_format"]))
         except FAILURES as error:
             detail = "Failed to upload volume to image at backend."
             self._fail_volume(ctx, volume, volume["previous_status"], "copy volume to image", detail, error)

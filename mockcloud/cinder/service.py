@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 from mockcloud.cinder import (
@@ -21,7 +22,8 @@ from mockcloud.cinder import (
     volume_metadata,
     volumes,
 )
-from mockcloud.cinder.backends import MetadataBackend
+from mockcloud.cinder.backends import Backend, MetadataBackend
+from mockcloud.cinder.files import FileBackend
 from mockcloud.cinder.manager import VolumeManager
 from mockcloud.cinder.recovery import recover
 from mockcloud.cinder.rpc import BACKEND, HOST, SCHEDULER_TOPIC, VOLUME_TOPIC
@@ -29,6 +31,7 @@ from mockcloud.cinder.scheduler import Scheduler
 from mockcloud.cinder.tables import metadata, volume_type_projects, volume_types
 from mockcloud.component import Component
 from mockcloud.http.service import Runtime, Service
+from mockcloud.settings import Settings
 
 MODULES = [
     attachments, deployment, messages, quota_sets, snapshot_metadata, snapshots, type_extra_specs, types, versions, volume_actions,
@@ -40,10 +43,20 @@ def build(runtime: Runtime) -> Service:
     service = Service("cinder", runtime, MODULES, metadata)
     recover(service.db, runtime.clock.now())
     host = f"{HOST}@{BACKEND}"
-    manager = VolumeManager(_component(service, "cinder-volume", host), service.db, MetadataBackend())
+    backend = _backend(runtime.settings)
+    if isinstance(backend, FileBackend):
+        service.closing.append(backend.close)
+    manager = VolumeManager(_component(service, "cinder-volume", host), service.db, backend)
     scheduler = Scheduler(_component(service, "cinder-scheduler", HOST), service.db)
     service.endpoints = [(VOLUME_TOPIC, host, manager), (SCHEDULER_TOPIC, HOST, scheduler)]
     return service
+
+
+def _backend(settings: Settings) -> Backend:
+    """Real guests get real volumes."""
+    if settings.driver == "fake":
+        return MetadataBackend()
+    return FileBackend(str(Path(settings.state_dir) / "volumes") if settings.state_dir else "")
 
 
 def _component(service: Service, name: str, host: str) -> Component:
