@@ -260,11 +260,12 @@ class Person:
             sent["X-Auth-Token"] = token
         more: dict[str, Any] = {"json": json} if json is not None else {"data": data} if data is not None else {}
         url = self.endpoint(service) + path
-        # the plugin's own retries would hide what the cloud answered
+        # the plugin's own retries would hide what the cloud answered; a connection that was idle may be closed while it is used again
+        retries = 1 if method == "GET" else 0
         self._asked(
             lambda: self.session.request(
                 url, method, headers=sent, params=params, authenticated=token is None, raise_exc=False, redirect=False,
-                connect_retries=0, log=False, **more,
+                connect_retries=retries, log=False, **more,
             )
         )  # fmt: skip
         exchange: Exchange = self._http.last.exchange
