@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import specs
+from conformance.registry import LEVELS, load_checks
 from conformance.sightings import RULES
+from mockcloud.mutants import load_mutants
 from mockcloud.signposts import Place, places
 
 ROOT = Path(__file__).parent.parent
@@ -19,7 +22,8 @@ def pages() -> dict[Path, str]:
     readme = ROOT / "README.md"
     return {
         ROOT / "docs" / "launch.md": launch_page(),
-        readme: replaced(readme.read_text(), "served", served_table()),
+        ROOT / "docs" / "checks.md": checks_page(),
+        readme: replaced(replaced(readme.read_text(), "served", served_table()), "checks", checks_table()),
     }
 
 
@@ -74,6 +78,41 @@ def served_table() -> str:
         mount = info.get("mount") or "/"
         lines.append(f"| {service} | `{mount}` | {info['port']} | {versions} | {len(found) - declined} | {declined} |")
     return "\n".join([*lines, f"| | | | | **{total - refused}** | **{refused}** |"])
+
+
+def checks_page() -> str:
+    """Every check by its id, with what it needs and which faulty clouds it has to notice."""
+    caught: dict[str, list[str]] = {}
+    for mutant in load_mutants().values():
+        for name in mutant.caught_by:
+            caught.setdefault(name, []).append(mutant.id)
+    lines = [
+        "# The checks",
+        "",
+        "Written by `make docs` from `conformance/checks/`. *Least* is the least access at which a check can be asked: "
+        + "; ".join(f"{letter} {meaning}" for letter, meaning in LEVELS.items())
+        + ". *Needs* are roles, services, provoked faults, or kinds of facts that a source has to show; *mutants* are the faulty clouds that it",
+        "is named for ([the matrix](mutants.md)).",
+        "",
+        "| id | level | least | what has to hold | given | when | then | needs | dialects | mutants |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for check in load_checks().values():
+        cells = (
+            check.id, check.level, check.evidence, check.sentence, check.given, check.when, check.then, ", ".join(check.needs) or "-",
+            "both" if len(check.dialects) == 2 else check.dialects[0], ", ".join(caught.get(check.id, ())) or "none",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cell.replace("|", " or ") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def checks_table() -> str:
+    """How many checks there are, by the access that they need at least."""
+    checks = load_checks().values()
+    counts = Counter(check.evidence for check in checks)
+    head = "| least access | checks |\n| --- | --: |"
+    rows = [f"| {meaning} ({letter}) | {counts[letter]} |" for letter, meaning in LEVELS.items()]
+    return "\n".join([head, *rows, f"| | **{len(checks)}** |"])
 
 
 def replaced(text: str, name: str, made: str) -> str:

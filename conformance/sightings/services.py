@@ -9,7 +9,6 @@ from conformance.evidence import Fact
 from conformance.sightings import Found, Scan, begun, by_then, ended, logged, sees, since_then, some_time
 
 SERVICE = {"S19": "glance", "S22": "neutron", "S25": "cinder"}
-SEEN_FROM = {"nova-api": ("S19a", "S22a", "S25a"), "nova-compute": ("S19", "S22", "S25")}
 _IMAGE = re.compile(r"/v2/images/[^/]+(/file)?$")
 _PORTS = re.compile(r"/v2\.0/ports(/[^/]+)?$")
 _VOLUMES = re.compile(r"/v3/([0-9a-f-]+/)?(volumes/[^/]+/action|attachments(/[^/]+)?)$")
