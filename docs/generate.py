@@ -91,8 +91,8 @@ def checks_page() -> str:
         "",
         "Written by `make docs` from `conformance/checks/`. *Least* is the least access at which a check can be asked: "
         + "; ".join(f"{letter} {meaning}" for letter, meaning in LEVELS.items())
-        + ". *Needs* are roles, services, provoked faults, or kinds of facts that a source has to show; *mutants* are the faulty clouds that it",
-        "is named for ([the matrix](mutants.md)).",
+        + ". *Needs* are roles, services, provoked faults, or kinds of facts that a source has to show; *mutants* are the faulty clouds",
+        "that it is named for ([the matrix](mutants.md)).",
         "",
         "| id | level | least | what has to hold | given | when | then | needs | dialects | mutants |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
