@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from conformance.cloud import Cloud
     from conformance.evidence import Fact
 
-MUST, SHOULD = "MUST", "SHOULD"
+MUST, SHOULD = "MUST", "SHOULD"  # SHOULD: what a deployment may configure away, or have too little of to show
 DIALECTS = ("classic", "cells_v2")
 LEVELS = {
     "B": "a plain client", "B2": "a plain client with a reader or a second project", "A": "an admin", "Q": "a tap on the message bus",

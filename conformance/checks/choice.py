@@ -22,7 +22,7 @@ from conformance.machinery import (
     unplaceable,
     within_quota,
 )  # fmt: skip
-from conformance.registry import Broken, Unsupported, check, require
+from conformance.registry import SHOULD, Broken, Unsupported, check, require
 
 DISABLED = "COMPUTE_STATUS_DISABLED"
 NO_HOST = "No valid host was found"
@@ -56,7 +56,7 @@ def nobody_fits(cloud: Cloud) -> None:
 
 
 @check(
-    "S10.C2", "A", given="hosts of different room, weights as nova has them", when="a boot", then="the roomiest host gets it",
+    "S10.C2", "A", level=SHOULD, given="hosts of different room, weights as nova has them", when="a boot", then="the roomiest host gets it",
     needs=("admin", "declared"), alone=True,
 )  # fmt: skip
 def roomiest_wins(cloud: Cloud) -> None:

@@ -12,7 +12,7 @@ from conformance.evidence import Fact
 from conformance.launch import new_global_id
 from conformance.machinery import attempts_of, deleted_meanwhile, hurried, patience, status_of, task_of, watch, without, workers
 from conformance.mishaps import failing, volumes_for
-from conformance.registry import NotObservable, Unsupported, check, require
+from conformance.registry import SHOULD, NotObservable, Unsupported, check, require
 from conformance.traffic import Traffic, comparable, crowded, must_be_seen_as, must_be_the_callers, traffic
 
 HELD = 0.4  # seconds that a step is held back
@@ -144,7 +144,7 @@ def conductor_restarts(cloud: Cloud) -> None:
 
 
 @check(
-    "S15.C3", "F", given="boots at the same time", when="it is looked who takes their calls",
+    "S15.C3", "F", level=SHOULD, given="boots at the same time", when="it is looked who takes their calls",
     then="none is handled twice; where there are several conductors, work spreads", needs=("rpc.publish", "rpc.deliver"),
 )  # fmt: skip
 def conductors_share(cloud: Cloud) -> None:

@@ -13,7 +13,7 @@ from conformance.evidence import Fact
 from conformance.launch import Launch
 from conformance.machinery import until_hosts_report
 from conformance.mishaps import failing, hurry, volumes_for
-from conformance.registry import NotObservable, Unsupported, check, require
+from conformance.registry import SHOULD, NotObservable, Unsupported, check, require
 from conformance.shared_launches import crowd
 from conformance.situations import moment
 
@@ -183,7 +183,14 @@ def event_is_closed(cloud: Cloud) -> None:
     require(-1 <= late <= AFTER_LAUNCH, f"finish_time within -1 to {AFTER_LAUNCH:.0f} s of launched_at", f"{late:.1f} s", launch.boot.fact)
 
 
-@check("S28.C8", "B", given="an ACTIVE server", when="its console output is asked for", then="there is a guest, which says something")
+@check(
+    "S28.C8",
+    "B",
+    level=SHOULD,
+    given="an ACTIVE server",
+    when="its console output is asked for",
+    then="there is a guest, which says something",
+)
 def guest_answers(cloud: Cloud) -> None:
     """Behind an ACTIVE server is a guest."""
     launch = cloud.golden.must_be_active()

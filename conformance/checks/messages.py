@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.cloud import Cloud
 from conformance.evidence import Fact
 from conformance.machinery import hurried, patience, several, status_of, watch, without
-from conformance.registry import NotObservable, check, require
+from conformance.registry import SHOULD, NotObservable, check, require
 from conformance.traffic import (
     LAUNCHERS,
     SCHEDULER_CALLERS,
@@ -152,7 +152,8 @@ def start_is_announced(cloud: Cloud) -> None:
 
 
 @check(
-    "S09.C3", "Q", given="a boot that has settled", when="the scheduler's queue is looked at", then="no message is left or came again",
+    "S09.C3", "Q", level=SHOULD, given="a boot that has settled", when="the scheduler's queue is looked at",
+    then="no message is left or came again",
     needs=("queue.depth|rpc.deliver",),
 )  # fmt: skip
 def queue_is_empty(cloud: Cloud) -> None:
