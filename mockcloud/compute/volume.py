@@ -89,7 +89,7 @@ class Volumes:
         path = f"/v3/attachments/{attachment.attachment_id}"
         connector = {**self._connector, "mountpoint": attachment.device_name}
         answer = await self._user(ctx, "PUT", path, json={"attachment": {"connector": connector}})
-        attachment.connection_info = answer.json()["attachment"]["connection_info"]
+        attachment.connection_info = connection(answer.json()["attachment"])
         await self._user(ctx, "POST", f"{path}/action", json={"os-complete": {}})
 
     async def reimage(self, ctx: RequestContext, attachment: Attachment, image_id: str) -> None:
@@ -172,6 +172,12 @@ class Volumes:
         if not answer.ok and not (missing_ok and answer.status == 404):
             raise VolumeFailed(answer.message())
         return answer
+
+
+def connection(attachment: Json) -> Json:
+    """An attachment's connection, which cinder tells flat, as everybody else knows it: the type beside the data."""
+    data = {name: value for name, value in attachment["connection_info"].items() if name != "attachment_id"}
+    return {"driver_volume_type": data.pop("driver_volume_type", None), "data": data}
 
 
 def _to(volume: Json, server_id: str) -> list[Json]:
