@@ -23,3 +23,23 @@ def missing(real: bool = True) -> str:
 def write_one_sector_image(path: Path) -> Path:
     path.write_bytes(one_sector_guest())
     return path
+
+
+def tiny_kernel(text: bytes = b"\r\nKERNEL-READY\r\n") -> bytes:
+    """A Linux kernel of the oldest boot protocol, as far as a loader can tell: its setup code writes `text` to the serial console."""
+    code = bytes.fromhex(
+        "0E"  # push cs
+        "1F"  # pop ds
+        "BE1400"  # mov si,0x14: the text after this code
+        "BAF803"  # mov dx,0x3F8: COM1
+        "AC"  # next: lodsb
+        "84C0"  # test al,al
+        "7403"  # jz stop
+        "EE"  # out dx,al
+        "EBF8"  # jmp next
+        "FB"  # stop: sti
+        "F4"  # hlt
+        "EBFD"  # jmp to the hlt
+    )
+    boot_sector = (b"\0" * 510) + b"\x55\xaa"
+    return boot_sector + (code + text + b"\0").ljust(4 * 512, b"\0") + b"\0" * 4096

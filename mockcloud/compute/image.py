@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,17 @@ class Images:
         return body
 
     async def fetch(self, ctx: RequestContext, body: Json) -> Image:
-        """The image as a file: the one that the host has, else its data from glance, with the checksum that glance knows."""
+        """The image as a file, and those of its kernel and its ramdisk if it names some."""
+        image = await self._file(ctx, body)
+        kernel_id, ramdisk_id = body.get("kernel_id"), body.get("ramdisk_id")
+        if not kernel_id:
+            return image
+        kernel = await self._file(ctx, await self.show(ctx, kernel_id))
+        ramdisk = await self._file(ctx, await self.show(ctx, ramdisk_id)) if ramdisk_id else None
+        return replace(image, kernel=kernel, ramdisk=ramdisk)
+
+    async def _file(self, ctx: RequestContext, body: Json) -> Image:
+        """The one that the host has, else its data from glance, with the checksum that glance knows."""
         if body["status"] != "active":
             raise ImageNotActive(body["id"])
         path = self._path(body)

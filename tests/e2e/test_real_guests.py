@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,11 @@ def qemu_of(server_id: str) -> tuple[int, str]:
     return next((pid, command) for pid, command in processes().items() if server_id in command)
 
 
+def files_of(server_id: str) -> list[Path]:
+    """What its process has open, as links."""
+    return [entry for entry in Path(f"/proc/{qemu_of(server_id)[0]}/fd").iterdir() if entry.is_symlink()]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_server_is_a_guest_with_its_image_port_and_volume(make_cloud: MakeCloud, dialect: str) -> None:
     cloud, member = await real(make_cloud, dialect=dialect)
@@ -130,6 +136,40 @@ async def test_a_guests_power_is_what_the_api_says(make_cloud: MakeCloud) -> Non
     assert not [command for command in processes().values() if server_id in command]
     assert (await act(cloud, member, server_id, "os-start"))["status"] == "ACTIVE"
     await says(cloud, member, server_id, "GUEST-READY", times=3)
+
+
+async def test_a_volume_is_plugged_into_a_guest_that_runs(make_cloud: MakeCloud) -> None:
+    cloud, member = await real(make_cloud)
+    given = await prepared(cloud, member)
+    server_id = (await launching.boot(member, given)).json()["server"]["id"]
+    await resting(cloud, member, server_id, "ACTIVE")
+    body = {"volumeAttachment": {"volumeId": given.volume_ids[0]}}
+    path = f"/v2.1/servers/{server_id}/os-volume_attachments"
+    assert (await member.post("nova", path, json=body)).status == 200
+    for _ in range(LOOKS):
+        volume = (await member.get("cinder", f"/v3/volumes/{given.volume_ids[0]}")).json()["volume"]
+        if volume["status"] == "in-use":
+            break
+        await cloud.clock.sleep(0.05)
+    await resting(cloud, member, server_id, "ACTIVE")
+    assert f"volume-{given.volume_ids[0]}" in {entry.readlink().name for entry in files_of(server_id)}
+
+
+async def test_guests_run_on_while_a_kept_cloud_is_away(make_cloud: MakeCloud) -> None:
+    with tempfile.TemporaryDirectory(prefix="mc-") as folder:  # QEMU's socket wants a short path
+        cloud, member = await real(make_cloud, state_dir=folder)
+        given = await prepared(cloud, member)
+        server_id = (await launching.boot(member, given)).json()["server"]["id"]
+        await resting(cloud, member, server_id, "ACTIVE")
+        pid, _ = qemu_of(server_id)
+        await cloud.stop()
+        assert qemu_of(server_id)[0] == pid
+        again, same = await real(make_cloud, state_dir=folder)
+        await resting(again, same, server_id, "ACTIVE")
+        assert qemu_of(server_id)[0] == pid
+        await launching.delete(again, same, server_id, seconds=60)
+        assert pid not in processes()
+        await again.stop()
 
 
 async def test_a_guest_that_dies_is_known_to_be_off_without_a_poll(make_cloud: MakeCloud) -> None:

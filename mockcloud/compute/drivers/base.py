@@ -44,10 +44,12 @@ class InstanceNotFound(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What a root disk is made of: glance's body, and the data as a file on this host."""
+    """What a root disk is made of: glance's body, and the data as a file on this host; a kernel that boots it, and its ramdisk."""
 
     body: Mapping[str, Any]
     path: Path
+    kernel: Image | None = None
+    ramdisk: Image | None = None
 
     @property
     def id(self) -> str:
@@ -92,8 +94,6 @@ class Guest:
     name: str  # instance-0000001a: the hypervisor's own name for it
     server: Mapping[str, Any] = field(repr=False)  # the instance: flavor, metadata, user_data, key_data, config_drive, ...
     image: Image | None = None
-    kernel: Image | None = None
-    ramdisk: Image | None = None
     vifs: tuple[Vif, ...] = ()
     disks: tuple[Disk, ...] = ()
     admin_password: str | None = field(default=None, repr=False)
@@ -103,6 +103,14 @@ class Guest:
     def flavor(self) -> Mapping[str, Any]:
         flavor: Mapping[str, Any] = self.server["flavor"]
         return flavor
+
+    @property
+    def kernel(self) -> Image | None:
+        return self.image.kernel if self.image else None
+
+    @property
+    def ramdisk(self) -> Image | None:
+        return self.image.ramdisk if self.image else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,27 @@ async def test_a_server_with_image_network_and_volume_runs(yard: Yard) -> None:
     assert yard.faults(server) == []
 
 
+async def _upload(yard: Yard, data: bytes, **values: str) -> str:
+    body = {"name": "mine", "disk_format": "raw", "container_format": "bare", **values}
+    image_id: str = (await yard.member.post("glance", "/v2/images", json=body)).json()["id"]
+    octets = {"Content-Type": "application/octet-stream"}
+    assert (await yard.member.put("glance", f"/v2/images/{image_id}/file", content=data, headers=octets)).status == 204
+    return image_id
+
+
+async def test_a_kernel_and_a_ramdisk_come_with_their_image(yard: Yard) -> None:
+    kernel_id, ramdisk_id = await _upload(yard, b"a kernel"), await _upload(yard, b"a ramdisk")
+    server = await yard.running(image_ref=await _upload(yard, b"a disk", kernel_id=kernel_id, ramdisk_id=ramdisk_id))
+    driver = yard.cloud.workers[yard.row(server)["host"]].endpoint.host.hypervisor._driver
+    guest = driver._guests[server].guest
+    assert [part.path.read_bytes() for part in (guest.image, guest.kernel, guest.ramdisk)] == [b"a disk", b"a kernel", b"a ramdisk"]
+
+
+async def test_a_server_whose_kernel_is_gone_fails(yard: Yard) -> None:
+    server = await yard.launch(image_ref=await _upload(yard, b"a disk", kernel_id=str(uuid.uuid4())))
+    assert (await yard.settled(server))["vm_state"] == "error"
+
+
 STEPS = (13, 14, 15, 16, 17, 18, 19, 21, 22, 24, 25, 27, 28)
 ORDER = [  # the compute's own exchanges, in the order of the steps: seam, name
     ("rpc.deliver", "run_instance"),

@@ -24,7 +24,8 @@ def local(path: str = "/volumes/one", **data: Any) -> dict[str, Any]:
 
 def make(**values: Any) -> Guest:
     server = {"flavor": flavor(vcpus=2, memory_mb=192), "config_drive": False, **values.pop("server", {})}
-    image = Image({"id": "an-image", "disk_format": "qcow2", **values.pop("properties", {})}, Path("/images/one"))
+    booting = {name: values.pop(name) for name in ("kernel", "ramdisk") if name in values}
+    image = Image({"id": "an-image", "disk_format": "qcow2", **values.pop("properties", {})}, Path("/images/one"), **booting)
     return Guest("33333333-0000-4000-8000-000000000001", "instance-0000002a", server, **{"image": image, **values})
 
 

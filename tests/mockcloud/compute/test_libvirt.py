@@ -9,6 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,20 @@ async def test_a_guest_boots_its_image_and_its_console_is_heard(driver: LibvirtD
         return "GUEST-READY" in await driver.console_output(guest.id)
 
     await until(heard, True)
+
+
+async def test_a_kernel_of_the_images_boots_instead_of_its_disk(driver: LibvirtDriver, guest: Guest, tmp_path: Path) -> None:
+    (tmp_path / "kernel").write_bytes(hypervisor.tiny_kernel())
+    assert guest.image is not None
+    kernel = Image({"id": "a-kernel", "disk_format": "aki"}, tmp_path / "kernel")
+    guest = replace(guest, image=replace(guest.image, kernel=kernel))
+    await driver.spawn(guest)
+
+    async def heard() -> bool:
+        return "KERNEL-READY" in await driver.console_output(guest.id)
+
+    await until(heard, True)
+    assert "GUEST-READY" not in await driver.console_output(guest.id)
 
 
 async def test_a_guest_reboots(driver: LibvirtDriver, guest: Guest) -> None:
