@@ -82,6 +82,7 @@ def main() -> int:
         sys.exit(f"{error}: docs/real-openstack.md says what has to be there")
     if not Path(cloud["VENV"], "bin", "python").exists():
         cloud.run("install.sh")
+    cloud.run("down.sh", "--services")  # threads keep the first trace that they were in
     cloud.run("up.sh")
     try:
         people = make_people(cloud)
