@@ -9,9 +9,11 @@ from mockcloud.cinder import attachments, connections, lookup, states
 from mockcloud.cinder import views as cinder_views
 from mockcloud.cinder.states import Change
 from mockcloud.compute.build import Builds, Launch
+from mockcloud.compute.build_cells import CellBuilds
 from mockcloud.compute.termination import Terminations
 from mockcloud.compute.volume import Attachment, Volumes
 from mockcloud.conductor import instances
+from mockcloud.conductor.reservations import Reservations
 from mockcloud.context import RequestContext
 from mockcloud.mutants import Patch, mutant
 from mockcloud.mutants.tokens import asks_nobody, looks_at_nothing
@@ -57,10 +59,12 @@ def error_on_the_way(patch: Patch) -> None:
 
 @mutant("M101", 25, "the volume of a build that failed is not given back", ["S25.C5", "S28.C5"], "H")
 def not_given_back(patch: Patch) -> None:
-    async def keep(self: Builds, ctx: RequestContext, attachment: Attachment) -> None:
+    async def keep(self: Any, ctx: RequestContext, what: Any) -> None:
         pass
 
     patch.replace(Builds, "_detach", keep)
+    patch.replace(CellBuilds, "_free_reserved", keep)  # nor is it by whoever would look after it later
+    patch.replace(Reservations, "free", keep)
 
 
 @mutant("M102", 25, "the volume is connected to another host than the server's", ["S27.C1", "S18.C1"], "A", ("cells_v2",))
