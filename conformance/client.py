@@ -19,6 +19,7 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 from urllib3.exceptions import ProtocolError
 
 from conformance.evidence import Fact, fingerprint, redact
+from conformance.http import beyond_loopback
 from conformance.registry import Broken, Unsupported
 
 SERVICES = {
@@ -87,11 +88,12 @@ class _Recording(requests.Session):
     role: str
     timeout: float
     service_of: Callable[[str], str]
+    from_surroundings: bool  # whether proxies and certificates of the environment count
     last: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.trust_env = False
+        self.trust_env = self.from_surroundings
 
     def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
         more["timeout"] = more.get("timeout") or self.timeout
@@ -156,7 +158,7 @@ class Person:
     ) -> None:  # fmt: skip
         self.role, self.auth, self.auth_url = role, auth, auth_url.rstrip("/")
         self._interface, self._region = interface, region
-        self._http = _Recording(recorder, role, timeout, self._service_of)
+        self._http = _Recording(recorder, role, timeout, self._service_of, beyond_loopback(auth_url))
         self._http.verify = verify
         self._recorder = recorder
         self.session = ksa_session.Session(auth=auth, session=self._http, verify=verify)

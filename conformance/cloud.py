@@ -16,6 +16,7 @@ from keystoneauth1.identity import v3
 from conformance.client import Person, Recorder
 from conformance.control import Control
 from conformance.evidence import Evidence, Fact
+from conformance.http import session_for
 from conformance.launch import Launch, Launcher
 from conformance.options import ROLES, Options, UsageError
 from conformance.registry import Broken, Check, Disabled, NotObservable, Unsupported
@@ -103,8 +104,7 @@ class Cloud:
     def _discover(self) -> dict[str, Any]:
         """The document in which a cloud announces its evidence; most clouds have none."""
         sent = urlsplit(self.auth_url)
-        session = requests.Session()
-        session.trust_env = False
+        session = session_for(self.auth_url)
         try:
             answer = session.get(f"{sent.scheme}://{sent.netloc}{WELL_KNOWN}", timeout=10, verify=self.options.verify)
             document = answer.json() if answer.ok else {}
@@ -170,7 +170,7 @@ class Cloud:
 
     def shows(self, kind: str) -> bool:
         """Whether some source shows all facts of a kind."""
-        return kind == "http.client.client" or any(kind in source.shows for source in self.sources)
+        return any(kind in source.shows for source in self.sources)
 
     def tells(self, kind: str) -> bool:
         """Whether some source shows facts of a kind, maybe not all: then the absence of one proves nothing."""
@@ -331,8 +331,7 @@ def identity_url(options: Options) -> str:
     if sent.scheme not in ("http", "https") or not sent.netloc:
         raise UsageError(f"--cloud-url takes the http(s) URL of the identity service, not {options.url!r}")
     url = url if url.endswith("/v3") else url + "/v3"
-    session = requests.Session()
-    session.trust_env = False
+    session = session_for(url)
     try:
         answer = session.get(url, timeout=20, verify=options.verify)
     except requests.RequestException as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from conformance.http import session_for
 from conformance.registry import Broken, Unsupported
 
 
@@ -16,8 +17,7 @@ class Control:
 
     def __init__(self, base: str, timeout: float = 30.0) -> None:
         self.base = base.rstrip("/")
-        self._http = requests.Session()
-        self._http.trust_env = False
+        self._http = session_for(base)
         self._timeout = timeout
 
     def ask(self, method: str, path: str, **more: Any) -> Any:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from conformance.evidence import Fact
+from conformance.http import session_for
 from conformance.sources import SourceError
 
 ACTORS = {"nova": "nova-api", "cinder-volume": "cinder", "cinder-scheduler": "cinder"}
@@ -27,8 +28,7 @@ class FactsSource:
 
     def __init__(self, where: Mapping[str, Any], cloud: Any) -> None:
         self._url = str(where.get("where") or where.get("url") or "")
-        self._http = requests.Session()
-        self._http.trust_env = False
+        self._http = session_for(self._url)
         self.shows = KINDS
         self._after = 0
 

@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import osprofiler.drivers  # noqa: F401 - they are found as subclasses
-import requests
 from osprofiler import profiler, web
 from osprofiler.drivers import base
 
 from conformance.evidence import Fact
+from conformance.http import session_for
 from conformance.sources import SourceError
 from conformance.sources.points import facts_of
 
@@ -96,8 +96,7 @@ class OsprofilerSource:
         return report if isinstance(report, Mapping) else {}
 
     def _fetched(self, base_id: str) -> Any:
-        with requests.Session() as http:
-            http.trust_env = False
+        with session_for(self._connection) as http:
             answer = http.get(f"{self._connection.rstrip('/')}/{base_id}", timeout=30)
             answer.raise_for_status()
             return answer.json()
