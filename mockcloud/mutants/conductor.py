@@ -144,7 +144,7 @@ def own_answers(patch: Patch) -> None:
     patch.wrap(Cloud, "_nova_workers", around)
 
 
-@mutant("M154", 16, "a server's task goes back on the way", ["S16.C1"], "B")
+@mutant("M154", 16, "a server's task goes back on the way", ["S16.C1", "S07.C1", "S28.C2"], "B")
 def task_goes_back(patch: Patch) -> None:
     def around(enter: Any) -> Any:
         async def entered(self: Builds, ctx: RequestContext, launch: Any, before: str | None, task_state: str) -> None:
