@@ -184,7 +184,6 @@ class Cloud:
         for source in self.sources:
             try:
                 found = source.facts(requests_, servers)
-                found += source.logins() if hasattr(source, "logins") else []
             except SourceError as error:
                 self.source_problems[source.name] = str(error)
                 continue

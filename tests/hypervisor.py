@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mockcloud import doctor
-from mockcloud.compute.drivers.acceleration import one_sector_guest
+from mockcloud.compute.drivers.acceleration import WRITE, one_sector_guest
 from mockcloud.settings import Settings
 
 # Guests of one sector answer no ACPI: they are stopped by force at once.
@@ -31,15 +31,6 @@ def tiny_kernel(text: bytes = b"\r\nKERNEL-READY\r\n") -> bytes:
         "0E"  # push cs
         "1F"  # pop ds
         "BE1400"  # mov si,0x14: the text after this code
-        "BAF803"  # mov dx,0x3F8: COM1
-        "AC"  # next: lodsb
-        "84C0"  # test al,al
-        "7403"  # jz stop
-        "EE"  # out dx,al
-        "EBF8"  # jmp next
-        "FB"  # stop: sti
-        "F4"  # hlt
-        "EBFD"  # jmp to the hlt
     )
     boot_sector = (b"\0" * 510) + b"\x55\xaa"
-    return boot_sector + (code + text + b"\0").ljust(4 * 512, b"\0") + b"\0" * 4096
+    return boot_sector + (code + WRITE + text + b"\0").ljust(4 * 512, b"\0") + b"\0" * 4096

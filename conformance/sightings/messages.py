@@ -145,13 +145,17 @@ def _for_scheduler(scan: Scan, fact: Fact) -> bool:
     return fact.actor == "placement" and taken_by is not None and scan.evidence.within(fact, taken_by)
 
 
+def _of_call(scan: Scan, kind: str, event: str) -> Iterator[Fact]:
+    """Facts of a kind that carry the id of the call that an event was."""
+    call = scan.fact(event)
+    if call is not None and call.get("msg_id"):
+        yield from scan.those(kind, msg_id=call.get("msg_id"))
+
+
 @sees("S11", once=True)
 def host_returned(scan: Scan, event: str) -> Iterator[Found]:
     """Bus: the reply to the scheduler's call, with a host."""
-    call = scan.fact("S08")
-    if call is None or not call.get("msg_id"):
-        return
-    for fact in scan.those("rpc.reply", msg_id=call.get("msg_id")):
+    for fact in _of_call(scan, "rpc.reply", "S08"):
         if hosts := list(dict.fromkeys(hosts_of(fact.get("result")))):
             yield begun(event, fact, f"reply: {', '.join(hosts)}")
         elif fact.get("failure") is None and fact.get("result") not in (None, [], {}):
@@ -256,10 +260,7 @@ def conductor_reads(scan: Scan, event: str) -> Iterator[Found]:
 @sees("S17", once=True)
 def data_returned(scan: Scan, event: str) -> Iterator[Found]:
     """Bus: the reply to the compute's call."""
-    call = scan.fact("S14")
-    if call is None or not call.get("msg_id"):
-        return
-    for fact in scan.those("rpc.reply", msg_id=call.get("msg_id")):
+    for fact in _of_call(scan, "rpc.reply", "S14"):
         if fact.get("failure") is None:
             yield begun(event, fact, "reply with the server's data" if scan.dialect == "classic" else "reply")
 
@@ -267,10 +268,7 @@ def data_returned(scan: Scan, event: str) -> Iterator[Found]:
 @sees("S18", once=True)
 def data_taken(scan: Scan, event: str) -> Iterator[Found]:
     """Bus: the compute takes the answer to that call."""
-    call = scan.fact("S14")
-    if call is None or not call.get("msg_id"):
-        return
-    for fact in scan.those("rpc.answer", msg_id=call.get("msg_id")):
+    for fact in _of_call(scan, "rpc.answer", "S14"):
         yield begun(event, fact, f"answer taken{' on ' + fact.host if fact.host else ''}")
 
 

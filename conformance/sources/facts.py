@@ -46,9 +46,9 @@ class FactsSource:
         for request_id in request_ids:
             for line in self._lines({"request_id": request_id}):
                 found[line["id"]] = line
-        return [self._fact(line, frozenset(server_ids)) for line in found.values()]
+        return [*(self._fact(line, frozenset(server_ids)) for line in found.values()), *self._logins()]
 
-    def logins(self) -> list[Fact]:
+    def _logins(self) -> list[Fact]:
         """Answers of keystone that issued a token: they belong to no request of nova."""
         lines = self._lines({"after": self._after, "kind": "http.server", "name": LOGIN})
         return [self._fact(line, frozenset()) for line in lines if line["name"] == LOGIN]

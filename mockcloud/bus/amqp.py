@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from mockcloud.bus import seam
 from mockcloud.bus.base import EXCHANGE, EXCHANGES, Message, MessagingTimeout, Notification, Reply, new_message_id
 from mockcloud.bus.broker import DIRECT, Broker, Exchange, Unroutable, declare, fanout_of, if_it_still_can_be
+from mockcloud.bus.calls import Calls
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.trace import FaultTable, Recorder, current_scope
@@ -42,7 +44,7 @@ class AmqpBus:
         self._durable = durable
         self._clock, self._recorder, self._faults, self._timeout = clock, recorder, faults, timeout
         self._broker = Broker(url, clock)
-        self._calls: dict[str, asyncio.Future[bytes]] = {}
+        self._calls = Calls()
         self._replies: dict[tuple[str, str], ReplyQueue] = {}
         self._serving: set[Consumer] = set()
         self._queues: dict[str, None] = {}  # of this cloud, in order
@@ -69,18 +71,7 @@ class AmqpBus:
         limit = (self._timeout if timeout is None else timeout) / self._clock.speed
         message = Message(method, args or {}, ctx.to_dict(), version, namespace)
         message.msg_id, message.reply_q = new_message_id(), self._reply_queue()
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._calls[message.msg_id] = answer
-        try:
-            async with asyncio.timeout(limit):
-                await self._send(topic, server, message, limit)
-                data = await answer
-        except TimeoutError:
-            raise MessagingTimeout(f"Timed out waiting for a reply to message ID {message.msg_id}") from None
-        finally:
-            del self._calls[message.msg_id]
-        with seam.arrival(message):
-            return Reply.decode(data).value()
+        return await self._calls.result(message, limit, functools.partial(self._send, topic, server, message, limit))
 
     async def cast(
         self,
@@ -181,7 +172,7 @@ class AmqpBus:
 class ReplyQueue:
     """Where the answers to one caller's calls arrive."""
 
-    def __init__(self, name: str, calls: dict[str, asyncio.Future[bytes]], durable: bool) -> None:
+    def __init__(self, name: str, calls: Calls, durable: bool) -> None:
         self.name, self._calls, self._durable = name, calls, durable
 
     async def attach(self, channel: AbstractChannel) -> None:
@@ -191,9 +182,8 @@ class ReplyQueue:
     async def _take(self, delivery: AbstractIncomingMessage) -> None:
         await _acknowledge(delivery)
         reply = Reply.decode(delivery.body)
-        waiting = self._calls.get(reply.msg_id)
-        if reply.ending and waiting is not None and not waiting.done():
-            waiting.set_result(delivery.body)
+        if reply.ending:
+            self._calls.answer(reply.msg_id, delivery.body)
 
 
 @dataclass(slots=True)

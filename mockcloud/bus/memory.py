@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
 
 from mockcloud.bus import seam
-from mockcloud.bus.base import EXCHANGE, EXCHANGES, Message, MessagingTimeout, Notification, Reply, new_message_id
+from mockcloud.bus.base import EXCHANGE, EXCHANGES, Message, Notification, Reply, new_message_id
+from mockcloud.bus.calls import Calls
 from mockcloud.clock import Clock
 from mockcloud.context import RequestContext
 from mockcloud.trace import FaultTable, Recorder, current_scope
@@ -45,7 +47,7 @@ class MemoryBus:
     def __init__(self, clock: Clock, recorder: Recorder, faults: FaultTable, timeout: float = 60.0) -> None:
         self._clock, self._recorder, self._faults, self._timeout = clock, recorder, faults, timeout
         self._queues: defaultdict[str, Queue] = defaultdict(Queue)
-        self._calls: dict[str, asyncio.Future[bytes]] = {}
+        self._calls = Calls()
         self._serving: set[Consumer] = set()
         self._servers: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -67,23 +69,12 @@ class MemoryBus:
         timeout: float | None = None,
         args: dict[str, Any] | None = None,
     ) -> Any:
-        limit = self._timeout if timeout is None else timeout
+        limit = (self._timeout if timeout is None else timeout) / self._clock.speed
         message = Message(method, args or {}, ctx.to_dict(), version, namespace)
         message.msg_id = new_message_id()
         scope = current_scope()
         message.reply_q = f"reply_{scope.service}.{scope.host}" if scope else "reply"
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._calls[message.msg_id] = answer
-        try:
-            self._send(topic, server, message)
-            async with asyncio.timeout(limit / self._clock.speed):
-                data = await answer
-        except TimeoutError:
-            raise MessagingTimeout(f"Timed out waiting for a reply to message ID {message.msg_id}") from None
-        finally:
-            del self._calls[message.msg_id]
-        with seam.arrival(message):
-            return Reply.decode(data).value()
+        return await self._calls.result(message, limit, functools.partial(self._send, topic, server, message))
 
     async def cast(
         self,
@@ -96,7 +87,7 @@ class MemoryBus:
         version: str = "1.0",
         args: dict[str, Any] | None = None,
     ) -> None:
-        self._send(topic, server, Message(method, args or {}, ctx.to_dict(), version, namespace))
+        await self._send(topic, server, Message(method, args or {}, ctx.to_dict(), version, namespace))
 
     async def fanout(
         self,
@@ -129,7 +120,7 @@ class MemoryBus:
         for consumer in list(self._serving):
             await consumer.kill()
 
-    def _send(self, topic: str, server: str | None, message: Message) -> None:
+    async def _send(self, topic: str, server: str | None, message: Message) -> None:
         key = f"{topic}.{server}" if server else topic
         self._publish(message, EXCHANGES.get(topic, EXCHANGE), key, [key])
 
@@ -140,9 +131,7 @@ class MemoryBus:
 
     async def _reply(self, reply: Reply, queue: str | None) -> None:
         with seam.reply(reply, queue or ""):
-            waiting = self._calls.get(reply.msg_id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(reply.encode())
+            self._calls.answer(reply.msg_id, reply.encode())
 
 
 class Consumer:

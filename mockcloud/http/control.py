@@ -106,16 +106,31 @@ def create_control_app(cloud: Controlled) -> FastAPI:
             "violations": len(cloud.violations),
         }
 
-    @app.get("/_mockcloud/evidence")
-    @app.get(WELL_KNOWN)
-    async def evidence() -> dict[str, Any]:
-        """Where evidence of what happens is to be found, and who may be asked for it."""
-        return announcement(cloud)
+    @app.get("/_mockcloud/violations")
+    async def violations() -> list[dict[str, Any]]:
+        """Answers that their own document does not know: bugs of the mock."""
+        return [dataclasses.asdict(violation) for violation in cloud.violations]
 
     @app.post("/_mockcloud/reset", status_code=204)
     async def reset(wanted: Reset | None = None) -> None:
         """Back to the seed, at once and wholly; with `{seed}` to that of another number: other ids, the same names."""
         await cloud.reset(wanted.seed if wanted else None)
+
+    _evidence(app, cloud)
+    _faults(app, cloud)
+    _clock(app, cloud)
+    _parts(app, cloud)
+    return app
+
+
+def _evidence(app: FastAPI, cloud: Controlled) -> None:
+    """What is shown of what happened."""
+
+    @app.get("/_mockcloud/evidence")
+    @app.get(WELL_KNOWN)
+    async def evidence() -> dict[str, Any]:
+        """Where evidence of what happens is to be found, and who may be asked for it."""
+        return announcement(cloud)
 
     @app.get("/_mockcloud/facts", response_class=PlainTextResponse)
     async def facts(request_id: str = "", after: int = 0, kind: str = "", name: str = "") -> StreamingResponse:
@@ -133,16 +148,6 @@ def create_control_app(cloud: Controlled) -> FastAPI:
         if cloud.profiler is None:
             raise HTTPException(404, "no request is profiled: the setting osprofiler_connection_string is empty")
         return await asyncio.to_thread(cloud.profiler.report, base_id)
-
-    @app.get("/_mockcloud/violations")
-    async def violations() -> list[dict[str, Any]]:
-        """Answers that their own document does not know: bugs of the mock."""
-        return [dataclasses.asdict(violation) for violation in cloud.violations]
-
-    _faults(app, cloud)
-    _clock(app, cloud)
-    _parts(app, cloud)
-    return app
 
 
 async def _in_blocks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -133,8 +133,7 @@ def another_host_told(patch: Patch) -> None:
                 return
             told = dataclasses.replace(answer, result=elsewhere(answer.result))
             with seam.reply(told, queue or ""):
-                if (waiting := self._calls.get(answer.msg_id)) is not None and not waiting.done():
-                    waiting.set_result(answer.encode())
+                self._calls.answer(answer.msg_id, answer.encode())
 
         return replied
 

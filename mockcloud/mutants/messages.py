@@ -175,8 +175,7 @@ def answer_comes_late(patch: Patch) -> None:
                 with seam.reply(answer, queue or ""):
                     pass
 
-            if (waiting := self._calls.get(answer.msg_id)) is not None and not waiting.done():
-                waiting.set_result(answer.encode())
+            self._calls.answer(answer.msg_id, answer.encode())
             late.append(asyncio.get_running_loop().create_task(later()))
             return None
 

@@ -13,10 +13,7 @@ import time
 QEMU = "qemu-system-x86_64"
 MARKER = b"GUEST-READY"
 LIMIT = 2.0  # seconds; without any acceleration it takes 0.3 on a quiet machine
-CODE = bytes.fromhex(
-    "31C0"  # xor ax,ax
-    "8ED8"  # mov ds,ax
-    "BE167C"  # mov si,0x7C16: the text after this code
+WRITE = bytes.fromhex(  # the text at ds:si, which ends with a 0, to the serial console; then nothing
     "BAF803"  # mov dx,0x3F8: COM1
     "AC"  # next: lodsb
     "84C0"  # test al,al
@@ -27,11 +24,16 @@ CODE = bytes.fromhex(
     "F4"  # hlt
     "EBFD"  # jmp to the hlt
 )
+BOOT = bytes.fromhex(
+    "31C0"  # xor ax,ax
+    "8ED8"  # mov ds,ax
+    "BE167C"  # mov si,0x7C16: the text after this code
+)
 
 
 def one_sector_guest(text: bytes = b"\r\n" + MARKER + b"\r\nlogin: ") -> bytes:
     """A bootable disk of 1 MiB: writes `text` to the serial console and halts."""
-    sector = (CODE + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
+    sector = (BOOT + WRITE + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
     return sector.ljust(1 << 20, b"\0")
 
 
