@@ -10,9 +10,10 @@ from typing import Any
 from conformance.client import Exchange
 from conformance.cloud import Cloud
 from conformance.launch import Launch
-from conformance.registry import require
+from conformance.registry import Broken, require
 
 Json = dict[str, Any]
+ALLOCATIONS = "1.28"  # from here on placement tells the consumer's generation, too
 FREED_WITHIN, FREED_WITHIN_BY_THE_MOCK = 60.0, 10.0  # seconds after a failure or a deletion
 
 
@@ -68,12 +69,24 @@ def _no_allocation(cloud: Cloud, launch: Launch) -> None:
     """As far as an admin can look."""
     if "admin" not in cloud.people or not cloud.admin.has("placement"):
         return
-    shown = eventually(lambda: allocations(cloud, launch.server_id), lambda s: not (s.body or {}).get("allocations"), freed_within(cloud))
-    require(not (shown.body or {}).get("allocations"), "no allocation of the server is left", shown.body, shown.fact)
+    shown = eventually(lambda: shown_allocations(cloud, launch.server_id), lambda s: not allocated(s), freed_within(cloud))
+    require(not allocated(shown), "no allocation of the server is left", allocated(shown), shown.fact)
 
 
-def allocations(cloud: Cloud, server_id: str) -> Exchange:
-    return cloud.admin.get("placement", f"/allocations/{server_id}", version="1.28")
+def allocations(cloud: Cloud, server_id: str) -> Json:
+    """What placement has for a server, by resource provider; an admin is shown it."""
+    return allocated(shown_allocations(cloud, server_id))
+
+
+def shown_allocations(cloud: Cloud, server_id: str) -> Exchange:
+    return cloud.admin.get("placement", f"/allocations/{server_id}", version=ALLOCATIONS)
+
+
+def allocated(shown: Exchange) -> Json:
+    """Raises Broken where placement did not answer: that is no proof that there is nothing."""
+    if shown.status != 200:
+        raise Broken(f"placement does not show the allocations: {shown}")
+    return dict(shown.body["allocations"])
 
 
 def freed_within(cloud: Cloud) -> float:

@@ -10,14 +10,13 @@ from typing import Any
 
 from conformance.client import Exchange, Person
 from conformance.cloud import Cloud
-from conformance.endings import must_leave_nothing
+from conformance.endings import ALLOCATIONS, must_leave_nothing
 from conformance.launch import EVENTS, Launch, new_global_id
 from conformance.mishaps import volumes_for
 from conformance.registry import Broken, NotObservable, Unsupported, Violation, require
 from conformance.situations import servers_named
 
 HYPERVISORS = "2.53"  # the last version but few that shows what hosts have in use
-ALLOCATIONS = "1.28"
 BUILDING = ("networking", "block_device_mapping", "spawning")
 HELD = 0.3  # seconds that a step is held back
 TOO_BIG = 5_000_000  # GB: no host has such a disk, and no quota counts it
@@ -31,21 +30,6 @@ def within_quota(launch: Launch) -> Launch:
     if launch.boot.status == 403 and "uota" in launch.boot.content.decode(errors="replace"):
         raise NotObservable("the project's quota has no room for the servers that it takes")
     return launch
-
-
-@contextmanager
-def roomy_quota(admin: Person) -> Iterator[None]:
-    """The admin's own project may have any number of servers until the block ends."""
-    path = f"/os-quota-sets/{admin.project_id}"
-    before = admin.get("compute", path).body["quota_set"]
-    names = ("instances", "cores", "ram")
-    changed = admin.put("compute", path, json={"quota_set": dict.fromkeys(names, -1)})
-    if changed.status != 200:
-        raise Broken(f"the quota cannot be changed: {changed}")
-    try:
-        yield
-    finally:
-        admin.put("compute", path, json={"quota_set": {name: before[name] for name in names}})
 
 
 def several(cloud: Cloud, count: int, seconds: float | None = None, **server: Any) -> tuple[Launch, list[dict[str, Any]]]:
@@ -130,14 +114,6 @@ def _is_x86(cloud: Cloud) -> bool:
 
 
 # hosts, as an admin sees them
-
-
-def allocations(admin: Person, server_id: str) -> dict[str, Any]:
-    """What placement has for a server, by resource provider."""
-    shown = admin.get("placement", f"/allocations/{server_id}", version=ALLOCATIONS)
-    if shown.status != 200:
-        raise Broken(f"placement does not show the allocations: {shown}")
-    return dict(shown.body["allocations"])
 
 
 def host_of(admin: Person, server_id: str) -> str:

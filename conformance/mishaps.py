@@ -11,17 +11,10 @@ from conformance.cloud import Cloud
 from conformance.endings import eventually
 from conformance.evidence import Evidence, Fact
 from conformance.launch import Launch, new_global_id
-from conformance.registry import Broken, NotObservable, Violation, require
+from conformance.registry import NotObservable, Violation, require
 from conformance.situations import GARBAGE, revoked_token
 
 # tokens
-
-
-def revoke(person: Person, token: str) -> None:
-    """By another token of the same person's."""
-    gone = person.delete("identity", "/auth/tokens", headers={"X-Subject-Token": token})
-    if gone.status != 204:
-        raise Broken(f"a token cannot be revoked: {gone}")
 
 
 def refuses_bad_tokens(person: Person, service: str, method: str, path: str, *, control: str, json: Any = None, **more: Any) -> None:

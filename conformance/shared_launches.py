@@ -13,6 +13,7 @@ from conformance.cloud import Cloud
 from conformance.launch import Launch
 from conformance.mishaps import volumes_for
 from conformance.registry import NotObservable, Unsupported
+from conformance.situations import other_quota
 
 CROWD, CROWD_ELSEWHERE = 20, 6  # servers at once: a real cloud is slow, and its quota small
 AT_ONCE = 10
@@ -104,16 +105,12 @@ def _quota_for(cloud: Cloud, servers: int) -> Iterator[None]:
     if "admin" not in cloud.people or _room(cloud) >= servers:
         yield
         return
-    path = f"/os-quota-sets/{cloud.member.project_id}"
-    shown, flavor = cloud.admin.get("compute", path), cloud.flavor()
-    before = {name: shown.body["quota_set"][name] for name in ("instances", "cores", "ram")}
+    shown = cloud.admin.get("compute", f"/os-quota-sets/{cloud.member.project_id}").body["quota_set"]
+    flavor = cloud.flavor()
     each = {"instances": 1, "cores": flavor["vcpus"], "ram": flavor["ram"]}
-    more = {name: value if value < 0 else value + servers * each[name] for name, value in before.items()}
-    cloud.admin.put("compute", path, json={"quota_set": more})
-    try:
+    more = {name: shown[name] if shown[name] < 0 else shown[name] + servers * of_one for name, of_one in each.items()}
+    with other_quota(cloud.admin, "compute", cloud.member.project_id, more):
         yield
-    finally:
-        cloud.admin.put("compute", path, json={"quota_set": before})
 
 
 def _room(cloud: Cloud) -> int:

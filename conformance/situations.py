@@ -20,12 +20,17 @@ SHORT_LIFE_ELSEWHERE = 10.0  # a busy cloud takes some of it to answer
 # tokens
 
 
-def revoked_token(person: Person) -> str:
-    """Revoked before any service but keystone saw it: no cache can hold it."""
-    token, other = person.login(), person.login()
-    gone = person.delete("identity", "/auth/tokens", token=other, headers={"X-Subject-Token": token})
+def revoke(person: Person, token: str) -> None:
+    """By another token of the same person's."""
+    gone = person.delete("identity", "/auth/tokens", token=person.login(), headers={"X-Subject-Token": token})
     if gone.status != 204:
         raise Broken(f"a token cannot be revoked: {gone}")
+
+
+def revoked_token(person: Person) -> str:
+    """Revoked before any service but keystone saw it: no cache can hold it."""
+    token = person.login()
+    revoke(person, token)
     return token
 
 
@@ -115,3 +120,22 @@ def _ports(cloud: Cloud) -> dict[str, str]:
     listed = cloud.member.get("network", "/ports") if cloud.member.has("network") else None
     mine = [p for p in listed.body["ports"] if p["tenant_id"] == cloud.member.project_id] if listed and listed.status == 200 else []
     return {port["id"]: port["device_id"] for port in mine if str(port.get("device_owner", "")).startswith("compute")}
+
+
+# quotas
+
+QUOTAS = {"compute": ("/os-quota-sets/", "quota_set"), "network": ("/quotas/", "quota")}
+
+
+@contextlib.contextmanager
+def other_quota(admin: Person, service: str, project_id: str, wanted: Mapping[str, int]) -> Iterator[None]:
+    """A project's quota is as wanted until the block ends; -1 is no limit."""
+    path, key = QUOTAS[service][0] + project_id, QUOTAS[service][1]
+    before = admin.get(service, path).body[key]
+    changed = admin.put(service, path, json={key: dict(wanted)})
+    if changed.status != 200:
+        raise Broken(f"the admin cannot set a quota: {changed}")
+    try:
+        yield
+    finally:
+        admin.put(service, path, json={key: {name: before[name] for name in wanted}})

@@ -11,10 +11,10 @@ from conformance.cloud import Cloud
 from conformance.endings import eventually, must_leave_nothing
 from conformance.evidence import Fact
 from conformance.launch import EVENTS, Launch, new_global_id
-from conformance.machinery import HYPERVISORS, attempts_of, host_of, hypervisors, patience, roomy_quota
+from conformance.machinery import HYPERVISORS, attempts_of, host_of, hypervisors, patience
 from conformance.mishaps import volumes_for
 from conformance.registry import SHOULD, Broken, NotObservable, Unsupported, check, require
-from conformance.situations import moment
+from conformance.situations import moment, other_quota
 from conformance.traffic import Traffic, comparable, crowded, traffic, winner
 from conformance.traffic import host_of as addressee
 
@@ -102,7 +102,8 @@ def builds_at_once(cloud: Cloud) -> None:
     admin, request_id = cloud.admin, new_global_id()
     host = host_of(admin, cloud.golden.server_id)
     launches: list[Launch] = []
-    with roomy_quota(admin), cloud.control.fault(28, "delay", seconds=2 * HELD, request_id=request_id, count=None):
+    roomy = other_quota(admin, "compute", admin.project_id, {"instances": -1, "cores": -1, "ram": -1})
+    with roomy, cloud.control.fault(28, "delay", seconds=2 * HELD, request_id=request_id, count=None):
         for _ in range(AT_ONCE + MORE):
             forced: dict[str, Any] = {"networks": "none", "availability_zone": f"nova:{host}"}
             launch = cloud.launcher.launch(person=admin, name="queued", wait=False, global_request_id=request_id, **forced)

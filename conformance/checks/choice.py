@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from conformance.cloud import Cloud
-from conformance.endings import eventually
+from conformance.endings import allocated, allocations, eventually, shown_allocations
 from conformance.evidence import Fact
 from conformance.launch import Launch
 from conformance.machinery import (
     HYPERVISORS,
     TOO_BIG,
-    allocations,
     flavor_for_one,
     free_disks,
     host_of,
@@ -192,8 +190,8 @@ def room_is_taken(cloud: Cloud) -> None:
     specs = admin.get("compute", f"/flavors/{flavor['id']}/os-extra_specs")
     if specs.status == 200 and any(key.startswith("resources") for key in specs.body["extra_specs"]):
         raise Unsupported("the flavor's extra specs say what it takes")
-    shown = admin.get("placement", f"/allocations/{launch.server_id}", version="1.28")
-    held: dict[str, Any] = (shown.body or {}).get("allocations") or {}
+    shown = shown_allocations(cloud, launch.server_id)
+    held = allocated(shown)
     require(len(held) == 1, "an allocation at one provider", held or "none", shown.fact)
     provider, allocation = next(iter(held.items()))
     disk = flavor["disk"] + flavor.get("OS-FLV-EXT-DATA:ephemeral", 0) + -(-int(flavor.get("swap") or 0) // 1024)
@@ -248,5 +246,5 @@ def all_or_nothing(cloud: Cloud) -> None:
         if server["status"] == "ERROR":
             message = str((server.get("fault") or {}).get("message", ""))
             require(message.startswith(NO_HOST), f"a fault that begins {NO_HOST!r}", message, launch.boot.fact)
-            held = allocations(cloud.admin, server["id"])
+            held = allocations(cloud, server["id"])
             require(not held, "no allocation of a server without a host", held, launch.boot.fact)

@@ -121,9 +121,8 @@ def another_host(cloud: Cloud) -> None:
     for volume_id in launch.volumes:
         must_be_attached(launch, cloud.member.get("volume", f"/volumes/{volume_id}").body["volume"])
     if "admin" in cloud.people and cloud.admin.has("placement"):
-        shown = allocations(cloud, launch.server_id)
-        held = (shown.body or {}).get("allocations") or {}
-        require(len(held) == 1, "an allocation at one resource provider", f"{len(held)} of them", shown.fact)
+        held = allocations(cloud, launch.server_id)
+        require(len(held) == 1, "an allocation at one resource provider", f"{len(held)} of them", launch.boot.fact)
 
 
 @check(

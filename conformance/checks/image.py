@@ -10,9 +10,10 @@ from conformance.cloud import Cloud
 from conformance.endings import must_fail, must_leave_nothing
 from conformance.evidence import Fact
 from conformance.launch import Launch
-from conformance.mishaps import calls_of, held, hurry, refuses_bad_tokens, revoke, validates_the_token, volumes_for
+from conformance.mishaps import calls_of, held, hurry, refuses_bad_tokens, validates_the_token, volumes_for
 from conformance.registry import NotObservable, Unsupported, check, require
 from conformance.shared_launches import from_volume
+from conformance.situations import revoke
 
 PROPERTIES: dict[str, Any] = {"hw_disk_bus": "virtio", "os_type": "linux"}
 WITH_PROPERTIES = "2.98"  # from here on a server shows its image's properties

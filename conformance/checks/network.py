@@ -13,6 +13,7 @@ from conformance.launch import Launch
 from conformance.mishaps import failing, refuses_bad_tokens, validates_the_token, volumes_for
 from conformance.registry import Broken, Unsupported, check, require
 from conformance.shared_launches import crowd
+from conformance.situations import other_quota
 
 Json = dict[str, Any]
 
@@ -104,15 +105,8 @@ def no_address(cloud: Cloud) -> None:
 def no_port_quota(cloud: Cloud) -> Iterator[None]:
     """The member's project may have no more ports than it has: newer neutrons let no quota be lower."""
     project = cloud.member.project_id
-    path = f"/quotas/{project}"
-    before = cloud.admin.get("network", path).body["quota"]["port"]
-    changed = cloud.admin.put("network", path, json={"quota": {"port": len(ports(cloud, project_id=project))}})
-    if changed.status != 200:
-        raise Broken(f"the admin cannot set a quota: {changed}")
-    try:
+    with other_quota(cloud.admin, "network", project, {"port": len(ports(cloud, project_id=project))}):
         yield
-    finally:
-        cloud.admin.put("network", path, json={"quota": {"port": before}})
 
 
 @check("S22.C5", "B", needs=("network",), given="networks: none", when="a server is launched (2.37)", then="ACTIVE without a port")
