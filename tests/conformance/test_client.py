@@ -35,7 +35,7 @@ def forgetful() -> Iterator[str]:
 
 
 def client() -> Any:
-    return _Recording(Recorder(), "member", 10.0, lambda url: "compute")
+    return _Recording(Recorder(), "member", 10.0, lambda url: "compute", from_surroundings=False)
 
 
 def test_what_can_be_asked_twice_is_asked_again(forgetful: str) -> None:
